@@ -1,4 +1,4 @@
-"""Campaigns: many people dialled durably, in calling hours, with retries by outcome.
+"""Campaigns: dial many people durably, within calling hours, with retries by outcome.
 
 Needs the extra `campaigns`, and `postgres` for a ledger in PostgreSQL.
 """

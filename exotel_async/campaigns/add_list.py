@@ -1,4 +1,4 @@
-"""Adds a list of contacts in blocks: each is checked while the ledger writes the one before."""
+"""Adds a list of contacts in blocks: each is validated while the ledger writes the one before."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.ledger import Ledger
 
 _CHECKED: Final = 250
-"""Contacts that are checked together: the event loop waits for some milliseconds meanwhile."""
+"""Contacts that are validated at a time. That blocks the event loop for some milliseconds."""
 _BLOCK_SECONDS: Final = 0.5
-"""How long the ledger takes for a block, about: the intents of dials wait so long for it."""
+"""The time that writing a block should take: the intents of dials wait for it meanwhile."""
 _LARGEST_BLOCK: Final = 8000
 """Contacts at most."""
 _REASONS: Final = {
@@ -37,21 +37,21 @@ _REASONS: Final = {
 
 @define(eq=False)
 class _Block:
-    """Contacts that were read, and what is right and wrong of them."""
+    """Contacts that were read, separated into valid and invalid ones."""
 
     position: int
-    """Of the first one."""
+    """The position of its first contact."""
     size: int = 0
     good: list[NewContact] = field(factory=list)
     passed: list[tuple[int, Contact | str]] = field(factory=list)
-    """The good ones as they were passed, each with its position."""
+    """The valid contacts as they were passed, each with its position."""
     bad: list[BadContact] = field(factory=list)
     failure: Exception | None = None
-    """What their source raised behind them."""
+    """The error that the source raised after these contacts."""
     is_last: bool = False
 
     async def read(self, source: LazyInput[Contact | str], campaign: Campaign) -> None:
-        """Read and check some more."""
+        """Read and validate some more contacts."""
         try:
             more = await source.take(_CHECKED)
         except Exception as error:  # noqa: BLE001 - raised once what came before it is written
@@ -68,13 +68,13 @@ class _Block:
         self.is_last = not more
 
     def duplicate(self, index: int, what: str) -> BadContact:
-        """Return a good one that is in the campaign already, by what `Ledger.add` says."""
+        """Return the `BadContact` of a duplicate; `what` is what `Ledger.add` returned for it."""
         place, one = self.passed[index]
         return BadContact(position=place, contact=one, reason=_REASONS[what], is_duplicate=True)
 
 
 class AddList:
-    """Adds contacts to one campaign."""
+    """Adds contacts to one campaign, in blocks."""
 
     def __init__(
         self,
@@ -97,14 +97,14 @@ class AddList:
     async def add(
         self, contacts: Iterable[Contact | str] | AsyncIterable[Contact | str]
     ) -> AddResult:
-        """Add all of them.
+        """Add all contacts.
 
         Raises:
             InvalidRequest: they cannot be iterated, or the campaign was cancelled.
-            Exception: what their source raised, once all before it were added.
+            Exception: whatever the source raised, after all contacts before that were added.
         """
         source = LazyInput("contacts", contacts, ahead=_CHECKED)
-        # Those that come one by one are not kept waiting for others.
+        # Contacts of an async source are written as they arrive, not held back to fill a block.
         is_live = not isinstance(contacts, Iterable)
         writing: asyncio.Task[None] | None = None
         position = 0
@@ -138,7 +138,7 @@ class AddList:
     ) -> _Block:
         block = _Block(position)
         while not block.is_last:
-            await asyncio.sleep(0)  # others run in between
+            await asyncio.sleep(0)  # lets other tasks run
             await block.read(source, self._campaign)
             if is_live or block.size >= self._block_size:
                 break
@@ -148,7 +148,7 @@ class AddList:
         began = time.monotonic()
         taken = await self._ledger.add(self._id, block.good, self._clock.now_ms())
         took = time.monotonic() - began
-        # Each block costs as much as hundreds of rows.
+        # Each block has a fixed cost, equal to that of hundreds of rows.
         if took > _BLOCK_SECONDS:
             self._block_size = max(_CHECKED, self._block_size // 2)
         elif took < _BLOCK_SECONDS / 2:

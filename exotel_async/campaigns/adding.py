@@ -1,4 +1,4 @@
-"""Contacts as they are added: checked, and in the form in which they are sent and kept."""
+"""Validates contacts to be added, and converts them to the form that the ledger stores."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 @frozen(kw_only=True)
 class AddResult(Value):
-    """What became of contacts that were added.
+    """The result of adding contacts.
 
     Attributes:
-        added: how many were taken.
-        duplicates: how many were in the campaign already, by their key or one of their numbers.
-        keys_with_other_number: those of the duplicates whose number is another one in the campaign,
-            and stays so. To replace it, `forget` the contact, and add it again.
-        bad: those that were not taken because something is wrong with them.
+        added: the number of contacts that were added.
+        duplicates: the number of contacts that were in the campaign already, by their key or one of
+            their numbers.
+        keys_with_other_number: the keys of duplicates that have another number in the campaign. It
+            is not changed: to replace it, `forget` the contact and add it again.
+        bad: the contacts that were not added because they are invalid.
     """
 
     added: int = 0
@@ -45,10 +46,10 @@ class AddResult(Value):
 
 
 def entry_of(given: object, campaign: Campaign) -> NewContact:
-    """Return a contact as the ledger keeps it.
+    """Return a contact in the form that the ledger stores.
 
     Raises:
-        InvalidRequest: something is wrong with it.
+        InvalidRequest: it is not valid.
     """
     contact = Contact(given) if isinstance(given, str) else given
     if not isinstance(contact, Contact):
@@ -93,11 +94,11 @@ def _json(fields: object) -> str:
     try:
         if isinstance(fields, Mapping):
             written = _encode(dict(fields))
-            written.encode()  # half a character of UTF-16 is no text
+            written.encode()  # raises for a lone surrogate
             return written
     except (TypeError, ValueError, RecursionError):
         pass
-    # The text names a type, and shows nothing of the fields.
+    # The error names only the type, and shows nothing of the fields.
     rule = "must be a mapping in the types of JSON"
     raise InvalidRequest("fields", type(fields).__name__, rule)
 

@@ -1,4 +1,4 @@
-"""Campaigns and their contacts in a ledger, without dialling: created, paused, read, forgotten."""
+"""Administration of a ledger's campaigns and contacts, without dialling."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON: Final = 500
 _CHUNK: Final = 500
+"""Outcomes that are read at a time."""
 _LONGEST_AGE: Final = timedelta(days=36_525)
-"""Outcomes that are read together."""
 
 
 class CampaignAdmin:
-    """Administers the campaigns of a ledger. It dials nobody, and needs no session.
+    """Administers the campaigns of a ledger. It does not dial, and needs no session.
 
     Use it as ``async with CampaignAdmin("campaigns.db") as admin``, also while a `Dialer` in
     another process runs the campaigns.
 
     Args:
-        ledger: the path of a SQLite file, which is made if it is not there; the URL of a PostgreSQL
+        ledger: the path of a SQLite file, which is created if missing; the URL of a PostgreSQL
             database; or a `Ledger`.
     """
 
@@ -52,14 +52,14 @@ class CampaignAdmin:
 
     @property
     def _state(self) -> DialerState | None:
-        """What runs the campaigns in this process, and is to be told; None: nothing does."""
+        """The state of the dialer in this process, which is notified; None: no dialer runs."""
         return None
 
     async def __aenter__(self) -> Self:
-        """Open the ledger, and bring its schema up to date.
+        """Open the ledger and migrate its schema to this version.
 
         Raises:
-            ConfigurationError: it cannot be opened, or a newer version has made it.
+            ConfigurationError: it cannot be opened, or a newer version of the package wrote it.
         """
         await self._ledger.open()
         return self
@@ -73,11 +73,11 @@ class CampaignAdmin:
         await self._ledger.close()
 
     async def create(self, campaign: Campaign) -> None:
-        """Create a campaign. Does nothing if it is there already, with the same settings.
+        """Create a campaign. Do nothing if it exists already with the same settings.
 
         Raises:
-            InvalidRequest: there is one of this name with other settings, or its name begins
-                with "call:", which is for single calls.
+            InvalidRequest: a campaign of this name exists with other settings, or the name begins
+                with "call:", which is reserved for single calls.
         """
         if campaign.name.startswith(SINGLE_CALLS):
             raise InvalidRequest("name", campaign.name, f'must not begin with "{SINGLE_CALLS}"')
@@ -91,17 +91,18 @@ class CampaignAdmin:
         *,
         on_bad: Callable[[Any], object] | None = None,
     ) -> AddResult:
-        """Add contacts to a campaign, also while it runs.
+        """Add contacts to a campaign, which may be running.
 
-        One person is taken once, by the key and by all numbers in whatever spelling: adding a list
-        again adds what is new in it. What is wrong with one contact keeps none of the others out.
+        A person is added once only: contacts are compared by key and by all their numbers, however
+        these are written. Adding a list again adds what is new in it. An invalid contact does not
+        keep the others from being added.
 
         Args:
             name: the campaign.
-            contacts: each a `Contact`, or a number alone. Any iterable or async iterable, read as
-                they are written.
-            on_bad: called with a `BadContact` for each that is not taken, duplicates as well.
-                Without it those that are wrong, but not duplicates, are in the result.
+            contacts: `Contact` values or plain numbers. Any iterable or async iterable, read
+                while contacts are being written.
+            on_bad: called with a `BadContact` for each contact that is not added, duplicates
+                included. Without it, the result has the invalid ones, but not the duplicates.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -118,10 +119,10 @@ class CampaignAdmin:
     async def pause(self, name: str) -> bool:
         """Stop dialling a campaign until `resume`. Calls in progress continue.
 
-        It may be run by another process: that one places no more calls from this moment on.
+        If another process runs it, that process places no more calls from this moment on.
 
         Returns:
-            Whether this pauses it. If not, it was paused before, has failed, or was cancelled.
+            Whether this paused it. If not, it was already paused, has failed, or was cancelled.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -130,10 +131,10 @@ class CampaignAdmin:
         return await self._set_state(name, CampaignState.PAUSED, states)
 
     async def resume(self, name: str) -> bool:
-        """Continue a campaign that is paused, by `pause` or by errors, or has failed.
+        """Continue a campaign that was paused, by `pause` or because of errors, or has failed.
 
         Returns:
-            Whether this continues it. If not, it was neither paused nor had it failed.
+            Whether this continued it. If not, it had neither been paused nor failed.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -142,12 +143,12 @@ class CampaignAdmin:
         return await self._set_state(name, CampaignState.IN_PROGRESS, states)
 
     async def cancel(self, name: str) -> int:
-        """End a campaign: those who were not dialled are not dialled any more.
+        """Cancel a campaign: contacts that still wait to be dialled are cancelled.
 
-        Calls in progress continue, and contacts in doubt are searched for by the next run.
+        Calls in progress continue. For contacts in doubt, the next run searches the call records.
 
         Returns:
-            How many contacts were cancelled.
+            The number of contacts that were cancelled.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -160,12 +161,12 @@ class CampaignAdmin:
         return cancelled
 
     async def names(self) -> list[str]:
-        """Return the names of all campaigns, the first one first."""
+        """Return the names of all campaigns, oldest first."""
         entries = await self._ledger.campaigns()
         return [one.name for one in entries if not one.name.startswith(SINGLE_CALLS)]
 
     async def settings(self, name: str) -> Campaign:
-        """Return a campaign as it was created.
+        """Return the settings with which a campaign was created.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -173,14 +174,14 @@ class CampaignAdmin:
         return settings_of(await self._entry(name))
 
     async def running_dialer(self) -> Holder | None:
-        """Return the process that runs campaigns of this ledger, by its last sign of life.
+        """Return the process that runs campaigns of this ledger; None: there is none.
 
-        One that was killed has none after a minute. None: there is none.
+        A process that was killed is still returned until its lease of one minute expires.
         """
         return await self._ledger.holder(self._clock.now_ms())
 
     async def statistics(self, name: str) -> CampaignStatistics:
-        """Return how a campaign stands.
+        """Return the current statistics of a campaign.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -191,9 +192,9 @@ class CampaignAdmin:
         return known
 
     async def dnd_lookups(self, name: str) -> int:
-        """Return how many requests `check_dnd` still takes for a campaign, one for each number.
+        """Return how many requests `check_dnd` still needs for a campaign, one for each number.
 
-        What a number's lookup has said is remembered for 30 days, for all campaigns.
+        The result of a lookup is remembered for 30 days, for all campaigns.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -202,10 +203,10 @@ class CampaignAdmin:
         return await self._ledger.to_look_up(entry.id, to_ms(self._clock.now() - REMEMBERED))
 
     async def outcomes(self, name: str) -> AsyncIterator[ContactOutcome]:
-        """Yield what became of all contacts of a campaign that have their outcome.
+        """Yield the outcomes of all contacts of a campaign that have one.
 
-        They come in the order in which they got it, with all that is known by now: prices and
-        recordings come minutes after a call.
+        They come in the order in which they were recorded, with all that is known by now: prices
+        and recordings become available minutes after a call.
 
         Raises:
             InvalidRequest: there is no such campaign.
@@ -218,7 +219,7 @@ class CampaignAdmin:
                 yield outcome
 
     async def rows(self, name: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield the outcomes as flat rows of a table, one for each contact: see
+        """Yield the outcomes as flat table rows, one for each contact: see
         `ContactOutcome.row`.
 
         Raises:
@@ -230,10 +231,10 @@ class CampaignAdmin:
     async def do_not_call(self, numbers: Iterable[str], reason: str | None = None) -> None:
         """Put numbers on the do-not-call list of the ledger: no campaign dials them from now on.
 
-        Nor does it dial the `alternatives` of a contact with one of them, as it is the same person.
+        A contact that has one of them is not dialled by its other numbers either.
 
         Raises:
-            InvalidRequest: one is no phone number. None was put on the list.
+            InvalidRequest: one is not a phone number. None of them was put on the list.
         """
         identities = listed_as(numbers)
         short_text("reason", reason, _LONGEST_REASON)
@@ -247,7 +248,7 @@ class CampaignAdmin:
         """Take numbers off the do-not-call list.
 
         Raises:
-            InvalidRequest: one is no phone number. None was taken off.
+            InvalidRequest: one is not a phone number. None of them was taken off.
         """
         identities = listed_as(numbers)
         await self._ledger.allow(identities)
@@ -257,28 +258,28 @@ class CampaignAdmin:
     async def forget(self, contact: Contact | str) -> int:
         """Delete a person from all campaigns: contacts and attempts, by number or by key.
 
-        Nothing is deleted while one of them is being dialled or has a call in progress: forget them
-        again when that is over. The do-not-call list stays as it is.
+        Nothing is deleted while one of these contacts is being dialled or has a call in progress:
+        repeat it once that is over. The do-not-call list is not changed.
 
         Returns:
-            How many contacts were deleted.
+            The number of contacts that were deleted.
 
         Raises:
-            InvalidRequest: it is neither a `Contact` nor a text; or one is being dialled, or it is
-                in doubt whether they were.
+            InvalidRequest: the argument is neither a `Contact` nor a text; or a contact is being
+                dialled, has a call in progress, or is in doubt.
         """
         number, key = _whom(contact)
         deleted = await self._ledger.forget(identity_of(number) or number)
         return deleted + (0 if key is None else await self._ledger.forget(key))
 
     async def purge(self, older_than: timedelta) -> int:
-        """Delete contacts that got their outcome longer ago than this, and their attempts.
+        """Delete contacts whose outcome is older than this, and their attempts.
 
         Returns:
-            How many contacts were deleted.
+            The number of contacts that were deleted.
 
         Raises:
-            InvalidRequest: `older_than` is no timedelta from 0 to 100 years.
+            InvalidRequest: `older_than` is not a timedelta from 0 to 100 years.
         """
         if not isinstance(older_than, timedelta) or not timedelta() <= older_than <= _LONGEST_AGE:
             rule = "must be a timedelta, such as timedelta(days=90), from 0 to 100 years"
@@ -304,12 +305,12 @@ class CampaignAdmin:
 
 
 def settings_of(entry: CampaignEntry) -> Campaign:
-    """Return the campaign of an entry."""
+    """Return the settings that a ledger entry holds."""
     return Campaign.from_dict(json.loads(entry.settings))
 
 
 def _whom(contact: object) -> tuple[str, str | None]:
-    """Return the number and the key of a contact; a text may be either."""
+    """Return the number and the key of a contact; a text may be either of the two."""
     if isinstance(contact, str):
         return contact, None
     if isinstance(contact, Contact):
@@ -319,12 +320,12 @@ def _whom(contact: object) -> tuple[str, str | None]:
 
 
 def listed_as(numbers: object) -> list[str]:
-    """Return all identities under which these numbers stand on the do-not-call list.
+    """Return the identities under which these numbers may be on the do-not-call list.
 
-    A foreign number may be written without its plus, there or in a campaign.
+    A foreign number may be written without its plus, on the list or in a campaign.
 
     Raises:
-        InvalidRequest: one is no phone number.
+        InvalidRequest: one is not a phone number.
     """
     several: object = [numbers] if isinstance(numbers, str) else numbers
     if not isinstance(several, Iterable):

@@ -1,4 +1,4 @@
-"""A campaign: whom its contacts are connected to, when, how often, and how fast."""
+"""A campaign: what its contacts are connected to, when, how often and how fast they are dialled."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from exotel_async.wire.validation import (
 )
 
 _LONGEST_NAME: Final = 128  # characters
-_DUMMY_NUMBER: Final = "sip:nobody@exotel-async.invalid"  # dialled in the trial, which is not sent
+_DUMMY_NUMBER: Final = "sip:nobody@exotel-async.invalid"  # to validate a dial; nothing is sent
 _OWN_OPTIONS: Final = {
     "time_limit",
     "ring_timeout",
@@ -76,7 +76,7 @@ def _options(options: TargetOptions) -> TargetOptions:
 
 @frozen(kw_only=True)
 class Campaign(Value):
-    """Who is called by a campaign, how and when::
+    """The settings of a campaign: how, when and how often its contacts are dialled::
 
         Campaign(
             "diwali",
@@ -86,37 +86,39 @@ class Campaign(Value):
         )
 
     Attributes:
-        name: its name, by which the ledger knows it.
-        flow: the flow its contacts are connected to: its id, or its whole URL; or else
-        agent: who is rung when a contact has answered, as a number or a SIP id; or else
-        stream_url: the `ws` or `wss` URL of a bot they speak with.
-        caller_ids: the ExoPhone they see, or several. A contact keeps its own in all its attempts.
+        name: the unique name of the campaign in its ledger.
+        flow: the flow its contacts are connected to: its id, or its full URL. Give exactly one of
+            `flow`, `agent` and `stream_url`.
+        agent: the number or SIP id that is rung once a contact has answered.
+        stream_url: the `ws` or `wss` URL of a bot that the contacts speak with.
+        caller_ids: the ExoPhone that contacts see, or several. A contact sees the same one in all
+            its attempts.
         schedule: when the campaign may dial.
-        retries: how often, and when, somebody is dialled again.
-        reached: what counts as having reached somebody.
-        channels: how many of the account's channels it may take at once: a call takes one, with an
-            `agent` two. None: all there are.
-        throttle: how many calls it may place in a minute. None: what the account's budget allows.
-        weight: its share of budget and channels beside other campaigns: with 2 it gets twice what
-            one with 1 gets.
-        time_limit: the longest a call may last: a timedelta or seconds, at most 14400.
+        retries: how often, and when, a contact is dialled again.
+        reached: what counts as having reached a contact.
+        channels: how many of the account's channels the campaign may use at once. A call uses one,
+            or two with an `agent`. None: no limit of its own.
+        throttle: the most calls it may place per minute. None: as the account's budget allows.
+        weight: its share of budget and channels relative to other campaigns: one with weight 2
+            gets twice as much as one with weight 1.
+        time_limit: the maximum length of a call: a timedelta or seconds, at most 14400.
         ring_timeout: how long each party is rung: a timedelta or seconds.
         record: whether to record the calls.
-        max_retries: how often Exotel itself may dial somebody again, within one attempt. It is 0
-            and sent, for where it is not Exotel may do so three times. None: it is not sent.
-        status_callback: the URL that gets callbacks. The id of the attempt is added to its query,
-            as `attempt`.
-        status_callback_events: what they report; see `DialOptions`.
-        custom_field: what comes back with each call, of up to 128 characters. None: the id of the
-            attempt.
-        check_dnd: whether to look each number up before its first dial, which takes a request, and
-            to dial nobody who is on the Do Not Disturb register.
-        options: what else each dial takes, such as `wait_url`, `recording_channels` and
+        max_retries: how often Exotel itself may redial within one attempt. The default 0 is sent
+            explicitly: if it is not sent, Exotel may redial three times. None: do not send it.
+        status_callback: the URL that receives status callbacks. The id of the attempt is added to
+            its query, as `attempt`.
+        status_callback_events: what the callbacks report; see `DialOptions`.
+        custom_field: the text that comes back with each call, up to 128 characters. None: the id
+            of the attempt.
+        check_dnd: whether to look up each number before its first dial, which takes a request, and
+            not to dial numbers that are on the Do Not Disturb register.
+        options: further options of each dial, such as `wait_url`, `recording_channels` and
             `status_callback_content_type`; see `TargetOptions`.
 
     Raises:
-        InvalidRequest: not one of `flow`, `agent` and `stream_url` is given, or more; or an
-            argument that Exotel would refuse.
+        InvalidRequest: none, or more than one, of `flow`, `agent` and `stream_url` is given; or
+            Exotel would refuse an argument.
     """
 
     name: str = field(converter=_name, kw_only=False)
@@ -158,7 +160,7 @@ class Campaign(Value):
             self._check_dial(caller_id)
 
     def _check_dial(self, caller_id: str) -> None:
-        """Make a dial as the campaign will, to have its arguments checked."""
+        """Build a dial as the campaign will, to validate its arguments."""
         target = target_of(
             self,
             number=_DUMMY_NUMBER,
@@ -172,7 +174,7 @@ class Campaign(Value):
             raise self._named(error) from None
 
     def _named(self, error: InvalidRequest) -> InvalidRequest:
-        """Return the error by the name that the argument has here."""
+        """Return the error with the argument's name in `Campaign`."""
         if error.argument == "to":
             shown = mask_number(self.agent) if isinstance(self.agent, str) else None
             return InvalidRequest("agent", self.agent, error.rule, shown=shown)
@@ -182,7 +184,7 @@ class Campaign(Value):
 
     @property
     def legs(self) -> int:
-        """How many channels a call of the campaign takes."""
+        """The number of channels that one call of the campaign uses."""
         return 1 if self.agent is None else 2
 
 
@@ -190,7 +192,7 @@ _KINDS: Final[Mapping[str, type]] = {"schedule": Schedule, "retries": Retries, "
 
 
 def plan_for(account_sid: str) -> DialPlan:
-    """Return a plan without defaults: the target of each dial has all of its options."""
+    """Return a dial plan without defaults: each target carries all of its options."""
     return DialPlan(
         account_sid=account_sid, to=None, flow=None, caller_id=None, options={}, max_live=None
     )
@@ -207,10 +209,10 @@ def target_of(
 ) -> DialTarget:
     """Return one dial of a campaign, as `DialPlan.order` takes it.
 
-    An `agent` is rung second instead of the campaign's.
+    `agent` overrides the campaign's.
 
     Raises:
-        InvalidRequest: there is an agent, and the campaign has none.
+        InvalidRequest: an agent is given, but the campaign has none.
     """
     if agent is not None and campaign.agent is None:
         rule = "is rung only in a campaign that has an agent, too"

@@ -1,4 +1,4 @@
-"""Whom a campaign dials."""
+"""The contacts of campaigns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from exotel_async.models.value import Value
 
 
 def _key(key: str | int | None) -> str | None:
-    # The id in somebody's database is a number more often than not.
+    # Ids in databases are usually whole numbers.
     return str(key) if type(key) is int else cast("str | None", key)
 
 
 def _several(numbers: Iterable[str]) -> tuple[str, ...]:
-    # One number alone is meant as such, not as its digits.
+    # A single string is one number, not an iterable of its characters.
     if isinstance(numbers, str):
         return (numbers,)
     try:
@@ -31,25 +31,25 @@ def _several(numbers: Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Contact(Value):
-    """One person whom a campaign dials.
+    """One person to be dialled by a campaign.
 
     Attributes:
         number: the phone number, in any spelling that `normalize_number` takes, or a SIP id.
-        key: what identifies the person in the campaign, as the id in your own database, which may
-            be a whole number; None: the phone number. A person is dialled once, however often the
-            key or the number is added.
-        fields: anything of your own that is to come back with the outcome, in the types of JSON.
-        priority: contacts with a higher one are dialled first. From -1000 to 1000.
-        not_before: an aware time before which it is not dialled.
-        time_zone: the zone by whose clock the campaign's hours count for this contact, as
+        key: what identifies the person in the campaign, such as the id in your own database, which
+            may be a whole number; None: the phone number. Adding the same key or number again does
+            not add the person a second time.
+        fields: your own data to be returned with the outcome, in JSON types.
+        priority: contacts with a higher priority are dialled first. From -1000 to 1000.
+        not_before: a timezone-aware time before which the contact is not dialled.
+        time_zone: the time zone in which the campaign's hours apply to this contact, such as
             "Asia/Dubai"; None: the schedule's own.
         alternatives: further numbers of the same person, tried in turn, one with each retry.
-        agent: who is rung second, instead of the campaign's `agent`.
-        custom_field: what comes back with the call, instead of the campaign's.
+        agent: the number or SIP id that is rung second, instead of the campaign's `agent`.
+        custom_field: the text that comes back with the call, instead of the campaign's.
 
     Raises:
-        InvalidRequest: `alternatives` are not several numbers. All else is checked when the contact
-            is added.
+        InvalidRequest: `alternatives` is not a collection of numbers. Everything else is validated
+            when the contact is added.
     """
 
     number: str = field(repr=masked)

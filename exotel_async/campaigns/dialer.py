@@ -1,4 +1,4 @@
-"""Dials many people durably: each once, whatever breaks."""
+"""Dials many people durably: no call is placed twice and no contact is lost, even after a crash."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from exotel_async.client import AsyncExotel
 
 _POLL: Final = 15.0
-"""Seconds until a call is asked for first. Most calls are over by then, or a callback has told."""
+"""Seconds until the first poll of a call. By then most are over, or a callback has reported it."""
 
 
 class Dialer(CampaignAdmin):
-    """Dials the contacts of campaigns, and keeps in a ledger what has become of each.
+    """Dials the contacts of campaigns, and keeps the state of each in a ledger.
 
     Use it as ``async with AsyncExotel() as exotel, Dialer(exotel, "campaigns.db") as dialer``. The
-    ledger makes it durable: a program that is killed at any moment is started again and continues;
-    that places no call twice and loses no contact. One dialer at a time runs campaigns of a
-    ledger; any number may add contacts to them, pause them and read their results, or do that
-    without a session, by `CampaignAdmin`.
+    ledger makes it durable: a program that is killed at any moment continues when it is started
+    again, places no call twice and loses no contact. Only one dialer at a time runs the campaigns
+    of a ledger. Any number of others may add contacts, pause campaigns and read results; they can
+    do so without a session, with `CampaignAdmin`.
 
     Args:
-        exotel: the session that dials. Its budget is shared with whatever else it sends, and goes
-            to its single requests first.
-        ledger: the path of a SQLite file, which is made if it is not there; the URL of a PostgreSQL
+        exotel: the session that dials. Campaigns share its budget with its other requests, and
+            single requests go first.
+        ledger: the path of a SQLite file, which is created if missing; the URL of a PostgreSQL
             database; or a `Ledger`.
-        channels: the legs that may be in progress at once, of all campaigns of the ledger
-            together: the account's channels. None: any number.
-        poll_interval: seconds until the shared poll asks for a call's end first; it grows from
-            there. With status callbacks it hardly matters.
+        channels: the account's channels: how many call legs may be in progress at once, for all
+            campaigns of the ledger together. None: no limit.
+        poll_interval: seconds until the shared poll first asks whether a call has ended; later
+            polls are further apart. With status callbacks it hardly matters.
 
     Raises:
         ConfigurationError: the extra `campaigns` is not installed.
-        InvalidRequest: an argument that makes no sense.
+        InvalidRequest: an argument is invalid.
     """
 
     def __init__(
@@ -98,31 +98,32 @@ class Dialer(CampaignAdmin):
         return self._engines.state
 
     def now(self) -> datetime:
-        """Return the time by Exotel's clock, aware, UTC: calling hours and retries go by it.
+        """Return the time by Exotel's clock (aware, UTC), which calling hours and retries go by.
 
-        Until Exotel has answered, it is the machine's.
+        Until the first response from Exotel, it is the time of the machine's clock.
         """
         return self._clock.now()
 
     @property
     def channels_in_use(self) -> int:
-        """Legs that are in progress, or may be: those of dials in flight and in doubt as well."""
+        """The number of legs that are in progress, or may be: of dials in flight or in doubt."""
         return 0 if self._state is None else self._state.channels.held
 
     def run(
         self, *names: str, on_progress: Callable[[CampaignStatistics], object] | None = None
     ) -> CampaignRun:
-        """Dial the contacts of campaigns, and stream what becomes of them.
+        """Dial the contacts of campaigns, and stream their outcomes.
 
         Several campaigns share the budget and the channels by their weights.
 
         Args:
-            *names: the campaigns, one at least.
-            on_progress: called about once a second with the statistics of each, and at the end of
-                the stream.
+            *names: the campaigns, at least one.
+            on_progress: called with the statistics of each campaign, about once a second and at
+                the end of the stream.
 
         Raises:
-            InvalidRequest: none is named, or `on_progress` is no function of one argument.
+            InvalidRequest: no campaign is named, or `on_progress` is not a function of one
+                argument.
         """
         check_progress_listener(on_progress)
         if not names:
@@ -134,45 +135,47 @@ class Dialer(CampaignAdmin):
     ) -> ContactOutcome:
         """Dial one person durably, at interactive priority, and wait until the call is over.
 
-        The contact's `key`, such as the number of an order, names the call. The same key again, in
-        this process or after a crash, makes no other call: it waits for that one's outcome, or
-        returns it. While nobody waits for it, a call that was not placed yet is not made.
+        The contact's `key`, such as an order number, identifies the call. Using the same key again,
+        in this process or after a crash, does not place another call: it waits for the outcome of
+        the first one, or returns it. A call that is not placed yet is only placed while a task
+        waits for it.
 
         Args:
-            contact: who is dialled, with a `key`.
-            caller_id: the ExoPhone they see.
+            contact: the person to dial, with a `key`.
+            caller_id: the ExoPhone that the person sees.
             **settings: see `CallSettings`.
 
         Raises:
-            InvalidRequest: there is no key, or an argument that Exotel would refuse.
+            InvalidRequest: there is no key, or Exotel would refuse an argument.
             CampaignStopped: Exotel refuses the account's calls.
-            DialerStopped: `stop` was called before its outcome. The same key again continues it.
-            ExotelError: Exotel does not answer at all, or the ledger cannot be used.
+            DialerStopped: `stop` was called before the outcome. Calling again with the same key
+                continues it.
+            ExotelError: Exotel does not respond at all, or the ledger cannot be used.
         """
         check_options("Dialer.call", self.call, settings, CallSettings)
         return await make_call(self._ledger, self._engines, contact, caller_id, settings)
 
     async def resolve(self, name: str, key: str, *, sid: str | None) -> ContactOutcome:
-        """Settle an unresolved contact, by what a person has found out about its last dial.
+        """Settle an unresolved contact manually, once you know what its last dial led to.
 
-        `ContactOutcome.attempts` has the calls that may be the contact's: `Attempt.candidates`.
+        The calls that may be the contact's are in `ContactOutcome.attempts`, as
+        `Attempt.candidates`.
 
         Args:
             name: the campaign.
-            key: the contact's.
-            sid: the call that the dial has made: the contact gets its outcome by that, or waits for
-                its retry; if it is the attempt's own SID, and nothing shows how the call ended, the
-                contact counts as reached. None: it certainly made none: the contact is dialled
-                again.
+            key: the key of the contact.
+            sid: the call that the dial placed. It decides the contact's outcome or retry. If it is
+                the attempt's own SID, and nothing shows how that call ended, the contact counts as
+                reached. None: the dial certainly placed no call, and the contact is dialled again.
 
         Returns:
-            How the contact stands now.
+            The contact's state after that.
 
         Raises:
-            InvalidRequest: the campaign has no such contact, or it is not unresolved; or `sid` is
-                None, and Exotel has accepted the call: the attempt has a SID; or the call
-                is not over, is an incoming one, is to another number, was made before the dial or
-                too long after it, or is that of another attempt.
+            InvalidRequest: the campaign has no such contact, or the contact is not unresolved; or
+                `sid` is None although Exotel accepted the call, as the attempt has a SID; or the
+                call is not over, is an incoming one, is to another number, was made before the
+                dial or too long after it, or belongs to another attempt.
             ExotelError: the call cannot be read.
         """
         entry = await self._entry(name)
@@ -183,23 +186,24 @@ class Dialer(CampaignAdmin):
         return outcome
 
     def stop(self) -> None:
-        """Dial nobody any more. Runs end when the calls in progress are over.
+        """Stop dialling. Runs end when the calls in progress are over.
 
-        To be called in the event loop, as by a handler that was given to `loop.add_signal_handler`.
+        Call it in the event loop, for instance from a handler of `loop.add_signal_handler`.
         """
         self._engines.stop()
 
     def notify(self, event: Any) -> bool:
-        """Report the status of a call, as a callback shows it: ``hooks.forward_to(dialer)``.
+        """Report the status of a call from a callback: ``hooks.forward_to(dialer)``.
 
-        It counts even if it comes before the answer to the dial. The session's `calls.notify` is
-        told as well.
+        The event is used even if it arrives before the response to the dial. It is also passed to
+        the session's `calls.notify`.
 
         Args:
             event: a `StatusCallback`, or anything that `calls.notify` takes.
 
         Returns:
-            Whether it was news.
+            Whether it was news: it ended a wait, or showed the call of a dial that was in flight
+            or in doubt.
 
         Raises:
             InvalidRequest: it has no SID or no status.

@@ -1,4 +1,4 @@
-"""What a ledger raises."""
+"""The errors of campaigns and their ledger."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from exotel_async.errors import ExotelError, InvalidRequest
 class LedgerUnavailable(ExotelError):
     """The ledger's database cannot be read or written now. Nothing of the operation was written.
 
-    The disk is full, the file may not be written, the server is gone: once that is over, the same
-    `Ledger` continues.
+    For instance, the disk is full, the file is read-only, or the server is down. Once that is
+    fixed, the same `Ledger` continues.
     """
 
 
 class LedgerBusy(LedgerUnavailable):
-    """Somebody else has locked the ledger's database for longer than the operation may wait.
+    """Another connection has locked the ledger's database for longer than the operation may wait.
 
     Nothing of the operation was written.
     """
@@ -24,20 +24,20 @@ class LedgerBusy(LedgerUnavailable):
 class LedgerLost(ExotelError):
     """Another dialer has taken over the ledger, or its file was deleted, moved or replaced.
 
-    Nobody is dialled any more by this one.
+    This dialer places no more calls.
     """
 
 
 class DialerStopped(ExotelError):
-    """The dialer was stopped before what was waited for. The next one continues it."""
+    """The dialer was stopped before the awaited result. The next dialer continues the work."""
 
 
 class CampaignStopped(ExotelError):
-    """A campaign was paused, or has failed, because of errors: nobody of it is dialled any more.
+    """A campaign was paused or has failed because of errors. Its contacts are not dialled any more.
 
     Attributes:
-        name: the campaign.
-        why: what Exotel said, in words, numbers masked.
+        name: the name of the campaign.
+        why: Exotel's message, with numbers masked.
     """
 
     def __init__(self, name: str, state: CampaignState, why: str) -> None:
@@ -48,10 +48,10 @@ class CampaignStopped(ExotelError):
 
     @property
     def state(self) -> CampaignState:
-        """How the campaign stands."""
+        """The state of the campaign."""
         return CampaignState(self._state)
 
 
 def no_such(name: str) -> InvalidRequest:
-    """Return the error for a campaign that is not there."""
+    """Return the error for a campaign that does not exist."""
     return InvalidRequest("name", name, "there is no such campaign in the ledger")

@@ -1,4 +1,4 @@
-"""Calling hours as people write them, and as minutes of a day."""
+"""Parses and normalises calling hours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from exotel_async.errors import InvalidRequest
 
 Times: TypeAlias = tuple[time, time]
 DayHours: TypeAlias = str | Times | Sequence[Times] | None
-"""`"10:00-13:00, 14:00-18:00"`, the same as times, or None: closed."""
+"""`"10:00-13:00, 14:00-18:00"`, the same as `time` pairs, or None: closed."""
 Hours: TypeAlias = str | Times | Sequence[Times] | Mapping[str, DayHours]
-"""Those of every day, or of each weekday by its name."""
+"""The same hours for every day, or a mapping from weekdays."""
 Range: TypeAlias = tuple[int, int]
-"""From, and until just before, in minutes since midnight; over midnight the second is past 1440."""
+"""Start and exclusive end, in minutes since midnight; an end past 1440 is on the next day."""
 
 WHOLE_DAY: Final = 24 * 60
 """Minutes."""
@@ -27,10 +27,10 @@ _TEXT_RULE: Final = "must be ranges of hours and minutes, such as '10:00-13:00, 
 
 
 def written_hours(hours: Hours) -> dict[str, str | None]:
-    """Return the hours of each weekday, from "mon" to "sun", in one spelling. None: closed.
+    """Return the hours of each weekday, from "mon" to "sun", normalised. None: closed.
 
     Raises:
-        InvalidRequest: they are no hours, overlap, or leave no minute of the week open.
+        InvalidRequest: they are malformed, overlap, or leave no minute of the week open.
     """
     week: dict[str, str | None]
     if isinstance(hours, Mapping):
@@ -50,12 +50,12 @@ def written_hours(hours: Hours) -> dict[str, str | None]:
 
 
 def ranges_of(written: str | None) -> list[Range]:
-    """Return the ranges of one day of what `written_hours` has returned."""
+    """Parse the hours of one day, as `written_hours` returns them, into ranges."""
     return [] if written is None else _read("hours", written)
 
 
 def _days(names: object) -> list[str]:
-    """Return the weekdays of `"mon"`, `"tuesday"`, `"mon-fri"` or `"sat, sun"`."""
+    """Return the weekdays that a text such as `"mon"`, `"mon-fri"` or `"sat, sun"` names."""
     found: list[str] = []
     for part in str(names).casefold().split(","):
         first, dash, last = (word.strip() for word in part.replace("\u2013", "-").partition("-"))

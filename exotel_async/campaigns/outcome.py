@@ -1,4 +1,4 @@
-"""What became of contacts, of their attempts, and of a whole campaign."""
+"""The results of attempts, contacts and whole campaigns."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ class Attempt(Value):
     """One dial of a contact. Times are aware, UTC, by Exotel's clock.
 
     Attributes:
-        id: what identifies it: the `attempt` in its status callback's URL.
+        id: the id of the attempt, which is the `attempt` in its status callback's URL.
         number: the number that was dialled.
-        agent: who was rung second; None: nobody.
+        agent: the number or SIP id that was rung second; None: there was none.
         caller_id: the ExoPhone.
-        state: how it stands.
-        intended_at: when it was written down, just before its request left.
-        sid: the call's SID; None: none is known.
-        status: how the call stands or ended.
+        state: the state of the attempt.
+        intended_at: when its intent was written, just before its request was sent.
+        sid: the SID of the call; None: it is not known, or there is no call.
+        status: the status of the call.
         started_at: when the call began.
-        ended_at: when it ended.
-        duration: length of the whole call, ringing included.
+        ended_at: when the call ended.
+        duration: the duration of the whole call, ringing included.
         talk_time: how long both parties were connected.
-        price: what it cost, in the account's currency.
-        answered_by: who picked up.
-        recording_url: where the recording is; it opens with the account's credentials.
-        legs: the parties' parts in the call.
-        error: why it was refused, or is in doubt, in words, numbers masked.
-        candidates: SIDs of the calls that may be the contact's, of one that is unresolved.
+        price: the price of the call, in the account's currency.
+        answered_by: whether a person or a machine picked up.
+        recording_url: the URL of the recording; it opens with the account's credentials.
+        legs: the legs of the call.
+        error: why it was refused or is in doubt, with numbers masked.
+        candidates: for an unresolved attempt, SIDs of the calls that may be the contact's.
     """
 
     id: str
@@ -63,16 +63,16 @@ class Attempt(Value):
 
 @frozen(kw_only=True)
 class ContactOutcome(Value):
-    """What became of a contact.
+    """The outcome of a contact.
 
     Attributes:
         campaign: the campaign's name.
-        contact: the contact, as it was added, its numbers as they are sent.
-        state: how it ended.
-        reason: why, in words, where the state does not say it all.
-        ended_at: when, aware, UTC, by Exotel's clock.
-        attempts: its dials, the first one first. Price and recording come minutes after a call, so
-            that they may be missing here and be in `Dialer.outcomes` later.
+        contact: the contact as it was added, with its numbers as they are sent.
+        state: the final state of the contact.
+        reason: an explanation, where the state alone does not suffice.
+        ended_at: when it got its outcome; aware, UTC, by Exotel's clock.
+        attempts: its dials, oldest first. Prices and recordings become available minutes after a
+            call; they may be missing here, and be in `Dialer.outcomes` later.
     """
 
     campaign: str
@@ -88,11 +88,11 @@ class ContactOutcome(Value):
         return self.state is ContactState.REACHED
 
     def row(self) -> dict[str, Any]:
-        """Return the outcome as one flat row of a table, in plain types.
+        """Return the outcome as one flat table row, in plain types.
 
-        `attempts` is how many calls were placed; `status`, `sid` and `recording_url` are the last
-        call's; `talk_time`, in seconds, and `price` are those of all calls together; the contact's
-        `fields` follow, each under its own name with `field.` before it.
+        `attempts` is the number of calls that were placed; `status`, `sid` and `recording_url` are
+        those of the last call; `talk_time`, in seconds, and `price` are totals over all calls; the
+        contact's `fields` follow, with `field.` before each name.
         """
         calls = [one for one in self.attempts if one.sid is not None]
         last = calls[-1] if calls else None
@@ -117,13 +117,13 @@ class ContactOutcome(Value):
 
 @frozen(kw_only=True)
 class BadContact(Value):
-    """A contact that was not taken.
+    """A contact that was not added.
 
     Attributes:
-        position: which it was of those that were passed, from 0.
-        contact: what was passed.
-        reason: why, in words, numbers masked.
-        is_duplicate: whether it, or one of its numbers, is in the campaign already.
+        position: its position among the contacts that were passed, from 0.
+        contact: the value that was passed.
+        reason: why it was not added, with numbers masked.
+        is_duplicate: whether its key, or one of its numbers, is in the campaign already.
     """
 
     position: int
@@ -134,23 +134,23 @@ class BadContact(Value):
 
 @frozen(kw_only=True)
 class CampaignStatistics(Value):
-    """A campaign at one moment.
+    """The statistics of a campaign at one moment.
 
     Attributes:
-        name: the campaign.
-        state: how it stands.
-        reason: why it is paused or has failed, in words.
-        created: contacts it has: all that follows together, up to `canceled`.
-        pending: to be dialled, now or later, first attempts and retries.
-        in_progress: being dialled, or with a call in progress.
-        in_doubt: for which it is not known whether their last dial has rung them.
-        reached, not_reached, refused, unresolved, do_not_call, expired, canceled: those that have
-            their outcome, by `ContactState`.
+        name: the name of the campaign.
+        state: the state of the campaign.
+        reason: why it is paused or has failed.
+        created: all contacts of the campaign: the sum of the following counts up to `canceled`.
+        pending: contacts to be dialled, now or later, for the first time or again.
+        in_progress: contacts that are being dialled, or have a call in progress.
+        in_doubt: contacts of which it is not known whether their last dial placed a call.
+        reached, not_reached, refused, unresolved, do_not_call, expired, canceled: contacts that
+            have an outcome, by `ContactState`.
         attempts: calls that were placed.
         end_unknown: those of them whose end is not known: their contacts are unresolved.
-        statuses: how calls ended, by `CallStatus`: how many.
-        talk_time: both parties connected, in all calls together.
-        price: what all calls cost that have a price yet.
+        statuses: the number of ended calls by `CallStatus`.
+        talk_time: the total time for which both parties were connected, over all calls.
+        price: the total price of all calls whose price is known.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Whether an attempt has reached somebody."""
+"""Decides whether an attempt reached its contact."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def _talk_time(value: timedelta | float | None) -> timedelta | None:
 
 @frozen
 class Reached(Value):
-    """What counts as having reached somebody.
+    """What counts as having reached a contact.
 
-    Without arguments: that the person answered; in a campaign with an `agent`, that the agent did
-    as well, so that the two spoke.
+    Without arguments: the person answered and, in a campaign with an `agent`, so did the agent, so
+    that the two spoke.
 
     Attributes:
-        talk_time: how long they must have spoken at least: a timedelta or whole seconds. In a call
-            to a flow or a bot: how long the person was on the line.
+        talk_time: the minimum time they must have spoken: a timedelta or whole seconds. In a call
+            to a flow or a bot: the time for which the person was on the line.
 
     Raises:
-        InvalidRequest: it is no length of a call.
+        InvalidRequest: it is not a valid call length.
     """
 
     talk_time: timedelta | None = field(default=None, converter=_talk_time)
@@ -41,18 +41,19 @@ class Reached(Value):
     def word_of(self, call: Call, *, two: bool, settled: bool = False) -> str | None:
         """Return how a call counts: reached, busy, no-answer, failed or not-reached.
 
-        "not-reached" is one that the person answered. None: the call is not over, or its details
-        are needed, and are not known yet; they come within 15 minutes of its end.
+        "not-reached" means that the person answered, but was not reached by this rule. None: the
+        call is not over, or its details are needed and not known yet; they become available within
+        15 minutes of its end.
 
         Args:
             call: the call.
             two: whether a second party was to be rung.
-            settled: whether nothing more will be known of it. What is missing counts as no, then.
+            settled: whether no more details will come. Missing details then count as a no.
         """
         if not is_over(call):
             return None
         details = call.details if settled or is_enough(call, _WITH_DETAILS) else None
-        # With two parties the status is the second's, or the first's: Exotel's sources disagree.
+        # Exotel's sources disagree on which of two parties has the call's status.
         needs_details = two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
         if details is None and not settled and needs_details:
             return None
@@ -65,20 +66,20 @@ class Reached(Value):
         if self.talk_time is None:
             return "reached" if connected or talked else "not-reached"
         if connected and not talked and not settled and not call_is_settled(call):
-            return None  # in a callback it may be zero until the record has it
+            return None  # in a callback it may be zero until the call record has it
         return "reached" if talked >= self.talk_time else "not-reached"
 
 
 def _status_of_first(call: Call, details: CallDetails) -> CallStatus | None:
-    """Return how the first party's part ended."""
+    """Return the final status of the first leg."""
     if details.leg2_status is not None or details.talk_time:
-        return CallStatus.COMPLETED  # nobody is rung second before the first has answered
+        return CallStatus.COMPLETED  # the second party is rung only after the first has answered
     first = details.leg1_status
     return first if first is not None and first.is_final else call.status
 
 
 def _talk_time_in(details: CallDetails, *, two: bool) -> timedelta:
-    """Return how long the parties were connected, or the only one was on the line."""
+    """Return how long the two parties were connected, or a single party was on the line."""
     lengths = [details.talk_time]
     if not two:
         lengths += [leg.duration for leg in details.legs if leg.id == 1]

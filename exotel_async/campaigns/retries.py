@@ -1,4 +1,4 @@
-"""How often, and when, a campaign dials somebody again."""
+"""How often, and when, a campaign dials a contact again."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def _exponential(exponential: bool) -> bool:
 
 @frozen
 class Retry(Value):
-    """How often somebody is dialled again after one kind of outcome, and how far apart.
+    """How often a contact is dialled again after one kind of result, and at which intervals.
 
     Attributes:
-        times: how many attempts that ended so are followed by another one: 1 to 100.
-        gap: from the end of an attempt until the next one: a timedelta or seconds, a second to a
-            year.
-        exponential: whether the gap doubles each time, up to a year.
+        times: how many attempts with this result are followed by another one: 1 to 100.
+        gap: the time from the end of an attempt until the next one: a timedelta or seconds, from
+            one second to 366 days.
+        exponential: whether the gap doubles each time, up to 366 days.
 
     Raises:
-        InvalidRequest: one of them is not so.
+        InvalidRequest: one of them is not valid.
     """
 
     times: int = field(converter=_times)
@@ -53,7 +53,7 @@ class Retry(Value):
     exponential: bool = field(default=False, converter=_exponential, kw_only=True)
 
     def gap_after(self, tries: int) -> timedelta | None:
-        """Return how long after this many attempts the next one is made. None: there is none."""
+        """Return the gap after this many attempts with the result; None: no further attempt."""
         if tries > self.times:
             return None
         grown = min(2 ** (tries - 1), _LONGEST_GAP // self.gap) if self.exponential else 1
@@ -62,7 +62,7 @@ class Retry(Value):
 
 @frozen(kw_only=True)
 class Retries(Value):
-    """After which outcomes somebody is dialled again; None: not after that::
+    """Which results of a call lead to a retry; None: no retry after that result::
 
         Retries(
             busy=Retry(3, timedelta(minutes=10)),
@@ -70,17 +70,17 @@ class Retries(Value):
             failed=Retry(1, timedelta(minutes=1)),
         )
 
-    Each counts the attempts that ended in its own way.
+    Each `Retry` counts only the attempts with its own result.
 
     Attributes:
         busy: the person was busy.
         no_answer: the person did not answer.
         failed: the call failed, or was cancelled.
-        not_reached: the person answered, but was not reached as the campaign's `reached` says:
-            the two did not speak, or not for long enough.
+        not_reached: the person answered, but was not reached by the campaign's `reached` rule: the
+            two did not speak, or not for long enough.
 
     Raises:
-        InvalidRequest: one of them is no `Retry`.
+        InvalidRequest: one of them is not a `Retry`.
     """
 
     busy: Retry | None = None
@@ -103,19 +103,19 @@ class Retries(Value):
         schedule: Schedule,
         zone: str | None = None,
     ) -> datetime | None:
-        """Return when somebody is to be dialled again, in UTC; None: never.
+        """Return when a contact is to be dialled again, in UTC; None: never.
 
-        That is within the schedule's hours, and before its end.
+        That time is within the schedule's hours, and before its end.
 
         Args:
-            word: how the attempt counts, as `Reached.word_of` says.
-            tries: how many attempts have ended in each way, this one included.
-            ended_at: when it ended, an aware time.
+            word: the result of the attempt, as `Reached.word_of` returns it.
+            tries: the number of attempts by result, including this one.
+            ended_at: when the attempt ended, a timezone-aware time.
             schedule: when the campaign may dial.
             zone: the contact's own time zone; None: the schedule's.
 
         Raises:
-            InvalidRequest: the time is not aware, or the zone is none.
+            InvalidRequest: the time is not timezone-aware, or the zone is unknown.
         """
         retry = self._by_word().get(word)
         gap = None if retry is None else retry.gap_after(max(1, tries.get(word, 1)))

@@ -1,4 +1,4 @@
-"""A run of campaigns: the stream of its outcomes."""
+"""A run of campaigns, as a stream of outcomes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ logger: Final = logging.getLogger("exotel_async")
 class CampaignRun:
     """A stream of `ContactOutcome`, one for each contact that gets its outcome in this run.
 
-    Use it as ``async with dialer.run("diwali") as outcomes: async for outcome in outcomes``. It
-    rests on the ledger: whoever reads slowly, or not at all, loses nothing and holds up nothing.
-    It ends when each contact of its campaigns has its outcome, and Exotel has told the details of
-    the last calls, or when the campaigns were cancelled; or after `Dialer.stop`, once the calls in
-    progress are over. Leaving the block ends the dialling at once; calls in progress are followed
-    until the `Dialer` is closed, and by the next one.
+    Use it as ``async with dialer.run("diwali") as outcomes: async for outcome in outcomes``. The
+    outcomes are read from the ledger: reading slowly, or not at all, loses nothing and does not
+    slow the dialling down. The stream ends when all contacts of its campaigns have an outcome and
+    Exotel has reported the details of the last calls; when the campaigns were cancelled; or, after
+    `Dialer.stop`, once the calls in progress are over. Leaving the block stops the dialling at
+    once. Calls in progress are followed until the `Dialer` is closed, and then by the next one.
     """
 
     def __init__(
@@ -58,14 +58,12 @@ class CampaignRun:
         self._reporting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin to dial.
-
-        It waits while another dialer has the ledger.
+        """Begin to dial. Wait while another dialer has the ledger.
 
         Raises:
             InvalidRequest: there is no such campaign, or the account has too few channels for it.
             DialerStopped: `stop` was called while another dialer had the ledger.
-            ExotelError: Exotel does not answer, or the ledger cannot be used.
+            ExotelError: Exotel does not respond, or the ledger cannot be used.
         """
         state = await self._engines.enter()
         self._state = state
@@ -98,9 +96,9 @@ class CampaignRun:
         """Return the next outcome.
 
         Raises:
-            CampaignStopped: a campaign was paused or has failed because of errors, and nothing else
-                is going on.
-            ExotelError: the run has ended because of it.
+            CampaignStopped: a campaign was paused or has failed because of errors, and there is
+                nothing else left to do.
+            ExotelError: the run has ended because of this error.
         """
         state = self._state
         if state is None:
@@ -114,7 +112,7 @@ class CampaignRun:
                 for running in self._campaigns:
                     await self._read(state, running)
             except LedgerUnavailable as error:
-                # It says so itself, and goes on when that is over.
+                # The engine reports this as well, and continues once the ledger is available.
                 logger.info(
                     "Outcomes cannot be read from the ledger, and are asked for again: %s", error
                 )
@@ -124,7 +122,7 @@ class CampaignRun:
                 continue
             if state.error is not None:
                 raise copy.copy(state.error)
-            if ended and self._has_ended(state):  # nobody has resumed one meanwhile
+            if ended and self._has_ended(state):  # none was resumed meanwhile
                 await self._report_end(state)
                 for running in self._campaigns:
                     if running.is_stopped_by_errors:
@@ -139,19 +137,19 @@ class CampaignRun:
             self._last[running.id] = page[-1][0]
 
     def _has_ended(self, state: DialerState) -> bool:
-        """Whether no more outcomes will come; asked before the last ones are read."""
+        """Return whether no more outcomes will come; to be called before reading the last ones."""
         if state.writer.has_changes:
             return False
         if state.error is not None:
             return True
         if state.stopping:
-            # What is in doubt, and details that have not come, are left to the next run.
+            # Attempts in doubt, and details that are still missing, are left to the next run.
             return not any(one.dialling or state.attempts.has_calls(one) for one in self._campaigns)
         return all(
             one.has_ended
             and not one.is_stopping
             and not one.unsettled
-            # Nobody of a cancelled one is dialled again: who is in doubt is left to the next run.
+            # A cancelled campaign dials no more; contacts in doubt are left to the next run.
             and (state.is_at_rest(one) if one.state is CampaignState.CANCELED else one.is_idle)
             for one in self._campaigns
         )

@@ -23,8 +23,8 @@ DEFAULT_HOURS: Final = "09:00-21:00"
 _DAY: Final = timedelta(days=1)
 _MINUTE: Final = timedelta(minutes=1)
 _SECOND: Final = timedelta(seconds=1)
-# A week shows all hours there are; one more, for a range may fall into the hour that summer time
-# leaves out, and a day for zones.
+# All hours recur within a week. One more week, as a range may fall into the hour that summer time
+# skips, and one day for the difference between time zones.
 _TWO_WEEKS: Final = timedelta(days=15)
 _OFFSET: Final = r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])"
 _ZONE_RULE: Final = (
@@ -101,7 +101,7 @@ def _date(holiday: object) -> date:
             found = date.fromisoformat(holiday)
         except ValueError:
             found = None
-    # A time would be a date by the clock of some zone.
+    # A datetime is rejected: which date it falls on depends on the time zone.
     if isinstance(found, date) and not isinstance(found, datetime) and 1 < found.year < 9999:
         return found
     raise InvalidRequest("holidays", holiday, "must be dates, such as date(2026, 11, 8)")
@@ -120,24 +120,25 @@ class Schedule(Value):
             end=datetime(2026, 11, 30, 18, tzinfo=IST),
         )
 
-    Hours go by the clock on the wall: a time that summer time leaves out does not come, and one
-    that it repeats comes twice. A range such as "22:00-02:00" goes over midnight, and belongs to
-    the day it begins on. On a holiday nobody is dialled from midnight to midnight, and no range
-    that begins on it is opened.
+    Hours are local clock times: a time that summer time skips does not occur, and one that it
+    repeats occurs twice. A range such as "22:00-02:00" extends over midnight, and belongs to the
+    day on which it begins. On a holiday there is no dialling from midnight to midnight, nor in a
+    range that begins on it.
 
     Attributes:
-        start: an aware time before which nobody is dialled. It is kept in UTC.
-        end: an aware time from which on nobody is dialled, retries included. It is kept in UTC.
-        hours: as a text, or tuples of times: of every day. As a mapping: of the weekdays it names,
-            such as "mon", "tuesday", "mon-fri" or "sat, sun", to the same, or None; days that it
-            does not name are closed. It is kept as a mapping from "mon" to "sun".
+        start: a timezone-aware time before which there is no dialling. It is kept in UTC.
+        end: a timezone-aware time from which there is no dialling, nor any retry. It is kept in
+            UTC.
+        hours: a text, or tuples of times, for every day; or a mapping to these (or None) from
+            weekdays such as "mon", "tuesday", "mon-fri" or "sat, sun". Days it does not name are
+            closed. It is kept as a mapping from "mon" to "sun".
         holidays: dates, or texts such as "2026-11-08".
-        time_zone: by whose clock hours and holidays count, for contacts that have none of their
-            own: a `ZoneInfo`, a fixed offset, or its name. It is kept as the name: "Asia/Kolkata",
-            or the offset: "+05:30".
+        time_zone: the time zone of hours and holidays, for contacts that have none of their own: a
+            `ZoneInfo`, a fixed offset, or the name of one. It is kept as the name, "Asia/Kolkata",
+            or the offset, "+05:30".
 
     Raises:
-        InvalidRequest: one of them is not so, or `end` is not after `start`.
+        InvalidRequest: one of them is not valid, or `end` is not after `start`.
     """
 
     start: datetime | None = field(default=None, converter=_start)
@@ -153,15 +154,15 @@ class Schedule(Value):
             raise InvalidRequest("end", self.end.isoformat(), "must be after start")
 
     def is_open(self, moment: datetime, zone: str | None = None) -> bool:
-        """Whether the campaign may dial at this moment.
+        """Return whether the campaign may dial at this moment.
 
         Args:
-            moment: an aware time.
-            zone: the contact's own time zone, by whose clock hours and holidays count instead; such
-                as "Asia/Dubai" or "+04:00".
+            moment: a timezone-aware time.
+            zone: the contact's own time zone, used for hours and holidays instead of the
+                schedule's; such as "Asia/Dubai" or "+04:00".
 
         Raises:
-            InvalidRequest: the time is not aware, or the zone is none.
+            InvalidRequest: the time is not timezone-aware, or the zone is unknown.
         """
         if moment.tzinfo is None:
             raise InvalidRequest("moment", moment, "must be an aware datetime")
@@ -177,9 +178,9 @@ class Schedule(Value):
         return False
 
     def next_open(self, moment: datetime, zone: str | None = None) -> datetime | None:
-        """Return the first moment from this one on at which the campaign may dial, in UTC.
+        """Return the earliest time from this moment on at which the campaign may dial, in UTC.
 
-        It is the moment itself if it is open then. None: never again before `end`.
+        It is the moment itself if the schedule is open then. None: never again before `end`.
 
         Args:
             moment, zone: as in `is_open`.
@@ -196,9 +197,9 @@ class Schedule(Value):
         return None if is_late else found
 
     def closes_at(self, moment: datetime, zone: str | None = None) -> datetime | None:
-        """Return the end of the hours that are open at this moment, in UTC.
+        """Return when the hours that are open at this moment end, in UTC.
 
-        None: it is closed, or never closes again.
+        None: the schedule is closed then, or never closes again.
 
         Args:
             moment, zone: as in `is_open`.
@@ -227,7 +228,7 @@ class Schedule(Value):
 
     @cached_property
     def _begun(self) -> list[list[Range]]:
-        """By weekday, what is open of the ranges that begin on it, until its midnight."""
+        """By weekday, the ranges that begin on that day, cut off at its end."""
         return [
             [(start, min(until, WHOLE_DAY)) for start, until in ranges_of(written)]
             for written in self.hours.values()
@@ -235,7 +236,7 @@ class Schedule(Value):
 
     @cached_property
     def _week(self) -> list[list[Range]]:
-        """By weekday, what is open, with what goes on from the day before."""
+        """By weekday, all open ranges, including those that extend from the day before."""
         days = [ranges_of(written) for written in self.hours.values()]
         return [
             _merged(
@@ -246,7 +247,7 @@ class Schedule(Value):
         ]
 
     def _open_ranges(self, local: datetime) -> list[Range]:
-        """Return what is open of a day, in minutes since its midnight."""
+        """Return the open ranges of a day, in minutes since its midnight."""
         if self._closed:
             day = local.date()
             if day in self._closed:
@@ -258,7 +259,7 @@ class Schedule(Value):
     def _first(self, at: datetime, zone: tzinfo, *, is_open: bool) -> datetime | None:
         """Return the first moment from `at` on at which the hours are open, or closed.
 
-        None: there is none before `end`, or at all.
+        None: there is no such moment before `end`, or none at all.
         """
         last = datetime.combine(self.holidays[-1], datetime.min.time(), UTC) if self._closed else at
         limit = max(at, last) + _TWO_WEEKS
@@ -278,7 +279,7 @@ class Schedule(Value):
         return None
 
     def _change(self, local: datetime, time: timedelta, *, is_open: bool) -> timedelta:
-        """Return when, from this time of a day on, it is open, or closed; or else its midnight."""
+        """Return the time of day, from `time` on, when it is open or closed; else the day's end."""
         for start, until in self._open_ranges(local):
             if time < until * _MINUTE:
                 if is_open:
@@ -288,7 +289,7 @@ class Schedule(Value):
 
 
 def _merged(ranges: list[Range]) -> list[Range]:
-    """Return ranges that neither overlap nor touch."""
+    """Merge ranges that overlap or touch."""
     merged: list[Range] = []
     for start, until in sorted(ranges):
         if merged and start <= merged[-1][1]:
@@ -299,7 +300,7 @@ def _merged(ranges: list[Range]) -> list[Range]:
 
 
 def _clock_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """Return when the zone's clock is put forward or back between two moments."""
+    """Return when the UTC offset of the zone changes between two moments."""
     offset = before.astimezone(zone).utcoffset()
     begin = before.replace(microsecond=0)
     changed = bisect_left(

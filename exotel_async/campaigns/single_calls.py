@@ -1,6 +1,6 @@
-"""Durable dials without a campaign of their own: each named by its key, and never made twice.
+"""Durable single calls: each is identified by its key, and never placed twice.
 
-In the ledger they are contacts of campaigns as well, one for all dials with the same settings.
+The ledger keeps them as contacts of internal campaigns, one for all calls with the same settings.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _AT_ANY_TIME: Final = Schedule(hours="00:00-24:00")
 
 
 class CallSettings(TypedDict, total=False):
-    """What `Dialer.call` takes, as `Campaign` has it.
+    """The settings that `Dialer.call` takes, with the meaning they have in `Campaign`.
 
     Attributes:
-        flow, agent, stream_url: whom the contact is connected to: one of them.
-        schedule: when it may be dialled; without it at any time.
+        flow, agent, stream_url: what the contact is connected to: exactly one of them.
+        schedule: when the contact may be dialled. By default at any time.
         retries, reached, time_limit, ring_timeout, record, max_retries: see `Campaign`.
         status_callback, status_callback_events, check_dnd, options: see `Campaign`.
     """
@@ -67,13 +67,13 @@ class CallSettings(TypedDict, total=False):
 async def make_call(
     ledger: Ledger, engines: SharedEngine, contact: Contact, caller_id: str, settings: CallSettings
 ) -> ContactOutcome:
-    """Dial a contact, unless it was dialled, and wait for its outcome: see `Dialer.call`."""
+    """Dial a contact once per key, and wait for its outcome: see `Dialer.call`."""
     if contact.key is None:
         rule = "must be given: it names the call, which is not made again, whatever happens"
         raise InvalidRequest("key", None, rule)
     campaign = _campaign(caller_id, settings)
     entry = entry_of(contact, campaign)
-    # One person may be called for one thing and another: the key alone tells calls apart.
+    # One person may get several calls for different reasons: only the key distinguishes them.
     entry = evolve(entry, identity=f"{entry.identity} {entry.key}", others=())
     state = await engines.enter()
     news = asyncio.Event()
@@ -99,7 +99,7 @@ async def make_call(
     finally:
         if awaited is not None:
             awaited[entry.key] -= 1
-            awaited += Counter()  # keeps none that nobody waits for
+            awaited += Counter()  # removes the keys with no waiter
         state.listeners.discard(news.set)
         await engines.leave(running)
 
@@ -125,7 +125,7 @@ async def _outcome(
 
 
 def _is_left_to_next_dialer(state: DialerState, running: RunningCampaign) -> bool:
-    """Whether the dialer was stopped, and what is left of a campaign is the next one's."""
+    """Return whether the dialer was stopped, so that the next dialer continues the call."""
     return (
         state.stopping
         and not running.dialling

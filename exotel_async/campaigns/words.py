@@ -1,4 +1,4 @@
-"""The states of campaigns, of contacts and of attempts to reach them."""
+"""The states of campaigns, contacts and attempts."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from typing import Final
 
 
 class CampaignState(enum.StrEnum):
-    """How a campaign stands."""
+    """The state of a campaign."""
 
     CREATED = "created"
-    """It was never run."""
+    """It has never been run."""
     IN_PROGRESS = "in-progress"
     PAUSED = "paused"
-    """By `pause`, or by errors: `CampaignStatistics.reason` says which."""
+    """By `pause`, or because of errors: then `CampaignStatistics.reason` has the cause."""
     COMPLETED = "completed"
-    """Each of its contacts has its outcome. Contacts that are added begin it again."""
+    """All of its contacts have an outcome. Adding contacts continues it."""
     FAILED = "failed"
-    """Exotel refuses the account's calls, for want of balance or of KYC. `resume` continues it."""
+    """Exotel refuses the account's calls, for lack of balance or KYC. `resume` continues it."""
     CANCELED = "canceled"
 
 
 class ContactState(enum.StrEnum):
-    """How a contact of a campaign stands."""
+    """The state of a contact of a campaign."""
 
     WAITING = "waiting"
     """Not to be dialled before its `due_at`."""
     READY = "ready"
-    """To be dialled as soon as there is room."""
+    """To be dialled as soon as budget and channels allow."""
     CLAIMED = "claimed"
-    """A dialer has taken it, and will dial it next."""
+    """A dialer has claimed it, and will dial it soon."""
     IN_PROGRESS = "in-progress"
     """It is being dialled, or its call is in progress."""
     IN_DOUBT = "in-doubt"
-    """It is not known yet whether its last dial has rung it."""
+    """It is not known yet whether its last dial placed a call."""
 
     REACHED = "reached"
     NOT_REACHED = "not-reached"
-    """All attempts were made, and none has reached it."""
+    """All attempts were made, and none of them reached it."""
     REFUSED = "refused"
     """Exotel refuses to dial it, or it cannot be dialled."""
     UNRESOLVED = "unresolved"
-    """Whether it was rung cannot be known, and `Attempt.candidates` are calls that may be the
-    contact's; or its call was placed, as `Attempt.sid`, and how that ended is not known."""
+    """It cannot be known whether its last dial placed a call: `Attempt.candidates` may be the
+    contact's calls. Or the call `Attempt.sid` was placed, and its end is not known."""
     DO_NOT_CALL = "do-not-call"
-    """It is on the do-not-call list, or on the registry."""
+    """It is on the do-not-call list, or on the DND register."""
     EXPIRED = "expired"
     """The campaign's schedule ended before it was reached."""
     CANCELED = "canceled"
@@ -69,23 +69,23 @@ FINAL: Final = frozenset(
 
 
 class AttemptState(enum.StrEnum):
-    """How one dial of a contact stands."""
+    """The state of one dial of a contact."""
 
     INTENDED = "intended"
-    """Its record is durable, and its request may have left."""
+    """Its intent is durable, and its request may have been sent."""
     NOT_PLACED = "not-placed"
-    """Certainly no call was made: the request did not leave, or was refused for want of room, or
-    the call records show none. It does not count as an attempt."""
+    """Certainly no call was placed: the request was not sent, or was refused for lack of capacity,
+    or the call records show none. It does not count as an attempt."""
     REFUSED = "refused"
-    """Exotel refused to dial: `error` says why."""
+    """Exotel refused to dial: `error` has the reason."""
     IN_DOUBT = "in-doubt"
-    """The answer was lost, or the process was: there may be a call."""
+    """The response was lost, or the process died: there may be a call."""
     UNRESOLVED = "unresolved"
-    """There are calls that may be the contact's, and nothing tells which: `candidates`. Or there is
-    the call `sid`, and nothing tells how it ended."""
+    """Nothing shows which call, if any, is the contact's: `candidates` are those that may be. Or
+    nothing shows how the call `sid` ended."""
     PLACED = "placed"
-    """Exotel took the order: there is a call, with an SID."""
+    """Exotel accepted the dial: there is a call, with an SID."""
     ENDED = "ended"
-    """The call is over. Price, length and recording may still come."""
+    """The call is over. Its price, duration and recording may still be missing."""
     SETTLED = "settled"
-    """All that Exotel tells of the call is here."""
+    """Everything that Exotel reports about the call is here."""
