@@ -1,4 +1,4 @@
-"""What the end of a call means for its contact: its outcome, or another attempt."""
+"""Decides what follows from the end of a call: the contact's outcome, or another attempt."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def after_call(
 ) -> tuple[dict[str, Any], int | None]:
     """Return the contact's new columns, and when it is dialled again; None: never.
 
-    `contact` is as it was before the call, `word` how that counts, by `Reached.word_of`. The gap
-    until a retry counts from `ended_at` on.
+    `contact` is its state before the call, `word` the result of the call by `Reached.word_of`. The
+    gap until a retry starts at `ended_at`.
     """
     tries = {**contact.tries, word: contact.tries.get(word, 0) + 1}
     columns: dict[str, Any] = {"attempts": contact.attempts + 1, "tries": tries}

@@ -1,6 +1,6 @@
-"""The attempts of which not everything is known yet, and what their ends mean for the contacts.
+"""The attempts that are not settled yet, and what their results mean for the contacts.
 
-Each change of an attempt is given to the writer together with that of its contact, so that the
+Each change of an attempt is passed to the writer together with that of its contact, so that the
 ledger never has one without the other.
 """
 
@@ -33,7 +33,7 @@ _OPEN = (AttemptState.INTENDED, AttemptState.IN_DOUBT)
 
 @define(eq=False)
 class LiveAttempt:
-    """An attempt that is about to leave, is in doubt, or whose call is not settled yet."""
+    """An attempt that is about to be sent, is in doubt, or whose call is not settled yet."""
 
     id: str
     running: RunningCampaign
@@ -51,24 +51,24 @@ class LiveAttempt:
     holds_channels: bool = True
     """Whether it holds channels."""
     is_probe: bool = False
-    """Whether it is dialled to try if Exotel answers again."""
+    """Whether it is the dial that tests whether Exotel responds again: see `Circuit`."""
     error_stops_when_dialled: int = 0
     is_over: bool = False
-    """Whether the call is over. It may be that only its details tell what that means."""
+    """Whether the call is over. Its details may still be needed to know its result."""
     is_decided: bool = False
-    """Whether the contact has gone on, to its outcome or to another attempt."""
+    """Whether the contact has got its outcome or another attempt."""
     is_settling: bool = False
-    """Whether nothing but details is awaited, and the contact does not depend on them."""
+    """Whether only details are awaited, which do not matter for the contact."""
     waiter: Waiter | None = None
-    """Waits for the end of the call, or for its details."""
+    """The waiter for the end of the call, or for its details."""
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """Those of all numbers of the contact, and of its own agent.
+        """The identities of all numbers of the contact, and of its own agent.
 
-        None may be on the do-not-call list: who has asked not to be called is a person.
+        None of them may be on the do-not-call list, as it is a person who asked not to be called.
         """
-        # The campaign's agent is the user's own.
+        # The campaign's agent is not among them: it belongs to the user.
         parties = (self.contact.number, *self.contact.alternatives, self.contact.agent)
         return tuple(identity_of(party) or party for party in parties if party is not None)
 
@@ -79,7 +79,7 @@ class LiveAttempt:
 
 
 class Attempts:
-    """Keeps the attempts, and writes what becomes of them."""
+    """Keeps the live attempts, and writes their changes."""
 
     def __init__(
         self,
@@ -95,22 +95,22 @@ class Attempts:
         self._by_id: dict[str, LiveAttempt] = {}
 
     def get(self, attempt_id: object) -> LiveAttempt | None:
-        """Return the attempt with an id, if it is kept."""
+        """Return the live attempt with an id, if there is one."""
         return self._by_id.get(attempt_id) if isinstance(attempt_id, str) else None
 
     def all(self) -> list[LiveAttempt]:
-        """Return all that are kept."""
+        """Return all live attempts."""
         return list(self._by_id.values())
 
     def has_calls(self, running: RunningCampaign) -> bool:
-        """Whether a dial of a campaign is in flight, or a call of it in progress."""
+        """Return whether a dial of a campaign is in flight, or a call of it in progress."""
         return any(
             one.running is running and not one.is_over and one.state is not AttemptState.IN_DOUBT
             for one in self._by_id.values()
         )
 
     def keep(self, attempt: LiveAttempt) -> None:
-        """Keep an attempt that is about to leave, or that was left open by an earlier dialer."""
+        """Add an attempt that is about to be sent, or that an earlier dialer left open."""
         self._by_id[attempt.id] = attempt
         running = attempt.running
         if attempt.state is AttemptState.ENDED:
@@ -124,7 +124,7 @@ class Attempts:
             running.channels.take(attempt.legs)
 
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
-        """Write that Exotel took the order."""
+        """Write that Exotel accepted the dial."""
         attempt.sid = call.sid
         was_in_doubt = attempt.state is AttemptState.IN_DOUBT
         self._write(
@@ -137,7 +137,7 @@ class Attempts:
     def not_placed(
         self, attempt: LiveAttempt, reason: str, state: ContactState, due_at: int | None = None
     ) -> None:
-        """Write that no call was placed: the contact is dialled, or stays claimed."""
+        """Write that no call was placed, and the contact's next state."""
         self._write(
             attempt,
             AttemptState.NOT_PLACED,
@@ -149,7 +149,7 @@ class Attempts:
     def refused(
         self, attempt: LiveAttempt, reason: str, status: int | None, state: ContactState
     ) -> None:
-        """Write that Exotel refused to dial, and how the contact goes on."""
+        """Write that Exotel refused to dial, and the contact's next state."""
         self._write(
             attempt,
             AttemptState.REFUSED,
@@ -159,7 +159,7 @@ class Attempts:
         self.drop(attempt)
 
     def lost(self, attempt: LiveAttempt, reason: str, certain_after: int) -> None:
-        """Write that it is not known whether there is a call."""
+        """Write that the attempt is in doubt: it is not known whether there is a call."""
         attempt.certain_after = certain_after
         columns = {"error": reason, "lost_at": self._clock.now_ms()}
         self._write(
@@ -170,7 +170,7 @@ class Attempts:
         )
 
     def unresolved(self, attempt: LiveAttempt, reason: str, candidates: list[str]) -> None:
-        """Write that it cannot be known which call is its own, or how it ended."""
+        """Write that it cannot be known which call is the attempt's, or how its call ended."""
         self._write(
             attempt,
             AttemptState.UNRESOLVED,
@@ -180,7 +180,7 @@ class Attempts:
         self.drop(attempt)
 
     def ended(self, attempt: LiveAttempt, call: Call) -> None:
-        """Take note that the call is over; and write what that means, if it tells already."""
+        """Record that the call is over, and write the result, if it is known without details."""
         attempt.is_over = True
         word = attempt.running.campaign.reached.word_of(call, two=attempt.legs > 1)
         self._free(attempt)
@@ -197,10 +197,10 @@ class Attempts:
         attempt.running.unsettled += 1
 
     def settled(self, attempt: LiveAttempt, call: Call | None) -> None:
-        """Write the details of a call that is over; None: none will come."""
+        """Write the details of a call that is over; None: no details will come."""
         contact: dict[str, Any] = {}
         if not attempt.is_decided:
-            # Nobody is rung again of whom is not known that they were not reached.
+            # A contact is dialled again only if it is known that it was not reached.
             word, at = "reached", None
             if call is not None:
                 at = call.ended_at
@@ -222,12 +222,12 @@ class Attempts:
     def _after(
         self, attempt: LiveAttempt, word: str | None, ended_at: datetime | None
     ) -> dict[str, Any]:
-        """Return the columns of a contact whose call has ended so; {}: that is not known yet."""
+        """Return the new columns of a contact whose call ended so; {}: not known yet."""
         if word is None:
             return {}
         attempt.is_decided = True
         contact, campaign = attempt.contact, attempt.running.campaign
-        # A clock that runs on between Exotel's answers never dials too early by this.
+        # The later of the two, so that a clock that drifts between responses never dials early.
         last = max(self._clock.now(), ended_at or from_ms(attempt.intended_at))
         columns, due = after_call(contact, campaign, word, last, self._clock.now_ms())
         if due is not None:
@@ -266,7 +266,7 @@ class Attempts:
             self._changed()
 
     def drop(self, attempt: LiveAttempt) -> None:
-        """Keep it no longer: everything is known of it, or it was not written down."""
+        """Remove an attempt: everything is known of it, or its intent was not written."""
         self._free(attempt)
         del self._by_id[attempt.id]
         if attempt.is_settling:

@@ -1,4 +1,4 @@
-"""A call, as the ledger keeps it with its attempt."""
+"""The columns in which the ledger keeps the call of an attempt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def columns_of(call: Call) -> dict[str, Any]:
-    """Return the columns of an attempt whose call it is; what is not known yet is left out."""
+    """Return the columns of the attempt with this call, without the values not known yet."""
     columns = {
         "sid": call.sid,
         "status": None if call.status is None else str(call.status),

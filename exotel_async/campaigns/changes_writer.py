@@ -1,4 +1,4 @@
-"""Writes what has become of dials into the ledger, in batches, until the ledger takes it."""
+"""Writes the results of dials to the ledger, in batches, and retries until it takes them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.ledger import Ledger
 
 _BATCH: Final = 0.05
-"""Seconds in which changes are collected: within 100 ms they are durable."""
+"""Seconds for which changes are collected, so that they are durable within 100 ms."""
 _AGAIN: Final = 0.5
-"""Seconds until what the ledger did not take is given to it again."""
+"""Seconds until a failed write is retried."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class ChangesWriter:
-    """Keeps changes until they are written, and in the order they came."""
+    """Queues changes until they are written, in order."""
 
     def __init__(self, ledger: Ledger, on_written: Callable[[Sequence[Change]], object]) -> None:
         self._ledger = ledger
@@ -31,27 +31,27 @@ class ChangesWriter:
         self._some = asyncio.Event()
         self._is_writing = False
         self.failure: ExotelError | None = None
-        """Why the ledger did not take them the last time; None: it did."""
+        """The error of the last write; None: it succeeded."""
 
     @property
     def has_changes(self) -> bool:
-        """Whether there is something that is not written yet."""
+        """Whether there are changes that are not written yet."""
         return bool(self._changes) or self._is_writing
 
     def add(self, change: Change) -> None:
-        """Have a change written soon."""
+        """Queue a change, to be written soon."""
         self._changes.append(change)
         self._some.set()
 
     async def run(self) -> None:
-        """Write what there is, until this task is cancelled."""
+        """Write changes as they come, until this task is cancelled."""
         while True:
             await self._some.wait()
             await asyncio.sleep(_BATCH)
             await self.write()
 
     async def write(self) -> None:
-        """Write all that is there now, once."""
+        """Try once to write all changes that are queued now."""
         self._some.clear()
         batch, self._changes = self._changes, []
         self._is_writing = True

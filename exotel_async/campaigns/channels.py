@@ -1,25 +1,25 @@
-"""The account's channels: how many legs may be in progress at once."""
+"""The limit on the call legs that are in progress at once."""
 
 from __future__ import annotations
 
 
 class Channels:
-    """Counts the legs of calls that are in progress, or may be."""
+    """Counts the legs of calls that are, or may be, in progress."""
 
     def __init__(self, most: int | None = None) -> None:
         self.most: int | None = most
-        """How many there are; None: any number."""
+        """The number of channels; None: no limit."""
         self.held: int = 0
-        """Legs in progress, of dials in flight and in doubt as well."""
+        """Legs in progress, including those of dials in flight or in doubt."""
 
     def has_room(self, legs: int) -> bool:
-        """Whether a call of that many legs may be dialled."""
+        """Return whether a call of that many legs may be dialled now."""
         return self.most is None or self.held + legs <= self.most
 
     def take(self, legs: int) -> None:
-        """Take them: there is room, or the call is there already."""
+        """Count legs as in use. It does not check `has_room`: a call may exist already."""
         self.held += legs
 
     def free(self, legs: int) -> None:
-        """Give them back: the call is over, or certainly was not placed."""
+        """Free the legs of a call that is over, or was certainly not placed."""
         self.held -= legs

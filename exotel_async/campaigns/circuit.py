@@ -1,7 +1,7 @@
-"""Dialling stops where Exotel does not answer: a row of failures opens the circuit, and one dial at
-a time tries whether it may be closed.
+"""A circuit breaker: consecutive dials without a response stop the dialling. While the circuit is
+open, one dial at a time probes whether Exotel responds again.
 
-Each dial without an answer is in doubt for hours: there must not be many.
+Each dial without a response is in doubt for hours, so there must not be many.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Circuit:
-    """Says whether may be dialled. Moments are seconds by the clock of the event loop."""
+    """Decides whether dials may be sent. Moments are seconds by the clock of the event loop."""
 
     def __init__(self) -> None:
         self.failures: int = 0
-        """Dials in a row without an answer."""
+        """Consecutive dials without a response."""
         self._wait = _FIRST
         self._opens_at = 0.0
         self._is_probing = False
 
     @property
     def is_open(self) -> bool:
-        """Whether dialling has stopped."""
+        """Whether dialling is stopped, except for probes."""
         return self.failures >= _IN_A_ROW
 
     def allows(self, now: float) -> bool:
-        """Whether a dial may begin."""
+        """Return whether a dial may begin."""
         return not self.is_open or (not self._is_probing and now >= self._opens_at)
 
     def begin(self) -> bool:
-        """Take note of a dial that begins. Returns whether it is the one that tries."""
+        """Record that a dial begins. Return whether it is the probe."""
         if self.is_open:
             self._is_probing = True
         return self.is_open
 
     def answered(self) -> None:
-        """Take note of an answer, whatever it says."""
+        """Record a response, whatever it says: close the circuit."""
         if self.is_open:
             logger.info("Exotel responds again: dialling continues")
         self.failures, self._wait, self._is_probing = 0, _FIRST, False
 
     def failed(self, now: float, reason: str, *, was_probe: bool) -> None:
-        """Take note of a dial without an answer, of why, and whether it was the one that tries."""
+        """Record a dial without a response, the reason, and whether it was the probe."""
         self.failures += 1
         if self.failures == _IN_A_ROW:
             logger.warning(
@@ -57,14 +57,14 @@ class Circuit:
                 _IN_A_ROW,
                 reason,
             )
-        # Those that were on their way when it opened say nothing new.
+        # Failures of dials that were in flight when it opened do not count again.
         if was_probe or self.failures == _IN_A_ROW:
             self._opens_at = now + self._wait
             self._wait = min(_LONGEST, self._wait * 2)
         self.not_sent(was_probe=was_probe)
 
     def not_sent(self, *, was_probe: bool) -> None:
-        """Take note of a dial that was not sent after all, and whether it was to try."""
+        """Record that a dial was not sent after all, and whether it was the probe."""
         if was_probe:
             self._is_probing = False
 

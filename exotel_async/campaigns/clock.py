@@ -1,7 +1,7 @@
-"""The dialer's clock: Exotel's. That of the machine may be wrong, and may be set at any time.
+"""The dialer's clock, which follows Exotel's: the machine's may be wrong, or be set at any time.
 
-Exotel's is read from its answers and counted on by a clock that nobody sets. A machine that sleeps
-may stop that one as well: what was read long ago, or before a sleep, is read anew.
+Exotel's time is read from its responses, and advanced by the monotonic clock. That clock may stop
+while the machine sleeps, so a reading that is old, or from before a sleep, is taken again.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OLD: Final = 60.0
 """Seconds after which a reading is too old to dial by."""
 _ASLEEP: Final = 1.0
-"""Seconds by which a machine that has slept differs."""
+"""Seconds of sleep from which on the machine counts as having slept."""
 
 
 class Clock:
-    """Tells the time by the clock of the machine."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
-        """Return the time; aware, UTC."""
+        """Return the current time, aware, in UTC."""
         return datetime.now(UTC)
 
     def now_ms(self) -> int:
-        """Return the time in milliseconds since the epoch."""
+        """Return the current time in milliseconds since the epoch."""
         return to_ms(self.now())
 
 
 class ExotelClock(Clock):
-    """Tells the time by Exotel's clock."""
+    """Exotel's clock."""
 
     def __init__(self, parts: CallParts) -> None:
         self._pages = parts.pages
         self._server = parts.pipeline.server_clock
-        # Where Exotel's answers have no date: our own clock, read once.
+        # A fallback for responses without a date: the machine's clock, read once.
         self._ours = datetime.now(UTC).timestamp() - time.monotonic()
         self._learnt = -_OLD
         self._slept = _slept()
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it is good enough to dial by."""
+        """Whether the last reading is recent enough to dial by."""
         return self.age < _OLD and _slept() - self._slept < _ASLEEP
 
     @property
     def age(self) -> float:
-        """Seconds since it was read last."""
+        """Seconds since the last reading."""
         return time.monotonic() - max(self._learnt, self._server.read_at)
 
     async def refresh(self) -> None:
-        """Read Exotel's clock, by the smallest of queries.
+        """Read Exotel's clock, with the smallest possible query.
 
         Raises:
-            ExotelError: there was no answer.
+            ExotelError: there was no response.
         """
         slept = _slept()
         await self._pages.fetch(call_query.probe(), SendOptions(priority=Priority.BULK))
@@ -68,27 +68,27 @@ class ExotelClock(Clock):
         self._learnt = time.monotonic()
 
     def now(self) -> datetime:
-        """Return the time; aware, UTC."""
+        """Return the current time, aware, in UTC."""
         shown = self._server.now()
         return shown or datetime.fromtimestamp(self._ours + time.monotonic(), UTC)
 
 
 def to_ms(moment: datetime) -> int:
-    """Return an aware time in milliseconds since the epoch."""
+    """Convert a timezone-aware time to milliseconds since the epoch."""
     return round(moment.timestamp() * 1000)
 
 
 def from_ms(moment: int) -> datetime:
-    """Return a time in milliseconds since the epoch as an aware one, UTC."""
+    """Convert milliseconds since the epoch to an aware time in UTC."""
     return _EPOCH + timedelta(milliseconds=moment)
 
 
 def seconds_since_boot() -> float:
-    """Return seconds by a clock that nobody sets, and that goes on while the machine sleeps."""
+    """Return the seconds of a monotonic clock, which runs on in sleep if the system has one."""
     boot = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 def _slept() -> float:
-    """Return for how many seconds the machine has slept since it was started, where it tells."""
+    """Return the seconds that the machine has slept since its start, as far as it shows them."""
     return seconds_since_boot() - time.monotonic()

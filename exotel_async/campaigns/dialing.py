@@ -1,8 +1,8 @@
 """One dial of a campaign, from the permit to its outcome.
 
-Whatever forbids a dial is looked at after the permit, and again in the last step before its first
-byte leaves. Between the two the intent is made durable: what a crash leaves in doubt was really
-about to leave.
+Every rule that may forbid a dial is checked once the permit is granted, and again in the last step
+before its first byte is sent. Between the two, the intent is made durable. So a crash leaves only
+those dials in doubt that were really about to be sent.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from exotel_async.wire.responses import Response
 
 WRITTEN_WITHIN: Final = 2.0
-"""Seconds for the ledger to take an intent. After them the permit goes back."""
+"""Seconds in which the ledger must take an intent. After that the permit is given back."""
 _ONCE: Final = RetryPolicy.never()
 
 
 class Dialing:
-    """Dials contacts, each with a permit, which it uses or gives back."""
+    """Dials contacts, each with a permit that it uses or gives back."""
 
     def __init__(self, state: DialerState, refusing: Refusing, register: DndRegister) -> None:
         self._state = state
@@ -73,14 +73,14 @@ class Dialing:
             permit.release()
 
     def _may_be_dialled(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
-        """Whether a contact may be dialled at this moment; if not, see to what follows."""
+        """Return whether a contact may be dialled now. If not, put it back or postpone it."""
         state = self._state
         if not state.may_dial(running):
             running.add([contact])
             return False
         if running.is_abandoned(contact):
             running.add([contact])
-            state.check_requested.set()  # there it is put aside
+            state.check_requested.set()  # the check unclaims it
             return False
         if not state.is_open(running, contact):
             state.put_off(running, contact)
@@ -90,9 +90,9 @@ class Dialing:
     def _prepare(
         self, running: RunningCampaign, contact: ClaimedContact
     ) -> tuple[LiveAttempt, DialOrder] | None:
-        """Take the channels of a contact, and make its request.
+        """Return the attempt of a contact, which holds its channels, and its request.
 
-        None: it cannot be dialled now, and what follows from that was seen to.
+        None: it cannot be dialled now, and has been put back or ended.
         """
         state = self._state
         if running.listed.get(contact.id, False):
@@ -124,7 +124,7 @@ class Dialing:
         return attempt, order
 
     async def _write_intent(self, attempt: LiveAttempt) -> bool:
-        """Make the intent durable. Whether the request may leave."""
+        """Make the intent durable. Return whether the request may be sent."""
         state, running, contact = self._state, attempt.running, attempt.contact
         intent = Intent(
             id=attempt.id,
@@ -163,9 +163,9 @@ class Dialing:
         self._state.circuit.not_sent(was_probe=attempt.is_probe)
 
     def _last_check(self, attempt: LiveAttempt, since: float) -> Callable[[], None]:
-        """Return what is asked in the last step before the first byte.
+        """Return the check for the last step before the first byte is sent; it raises `NotDialled`.
 
-        It was intended at `since`, by `seconds_since_boot`.
+        `since` is when the intent was begun, by `seconds_since_boot`.
         """
         state = self._state
 
@@ -211,13 +211,13 @@ class Dialing:
             self._placed(attempt, call)
 
     def _read(self, answer: Response) -> Call:
-        # Not as a call that is known: its SID is in the ledger only if its dial is still waited
-        # for. If the dialer was closed meanwhile, the next one has to find it.
+        # The call is not marked as seen here: its SID gets into the ledger only if the response is
+        # still awaited. If the dialer was closed meanwhile, the next one has to find the call.
         return responses.read_call(answer, time_zone=self._state.parts.time_zone)
 
     def _placed(self, attempt: LiveAttempt, call: Call) -> None:
         self._refusing.end_refused(attempt.running)
-        # A callback may have told before the answer came.
+        # A callback may have come before the response.
         if attempt.state is AttemptState.INTENDED:
             self._state.in_doubt.found(attempt, call)
 
@@ -237,7 +237,7 @@ class Dialing:
         state.in_doubt.search(attempt, error)
 
     def _not_sent(self, attempt: LiveAttempt, reason: str) -> None:
-        """Write that the request of an attempt did not leave."""
+        """Write that the request of an attempt was not sent."""
         state, running, contact = self._state, attempt.running, attempt.contact
         next_state, due_at = ContactState.READY, None
         if not state.is_open(running, contact):
@@ -251,5 +251,5 @@ class Dialing:
     def _refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         if attempt.state is AttemptState.INTENDED:
             self._refusing.refused(attempt, refusal)
-        else:  # a callback has told of a call
+        else:  # a callback has shown the call
             self._state.circuit.answered()

@@ -1,7 +1,7 @@
-"""The Do Not Disturb register, asked before a number is dialled first, and what it said remembered.
+"""Looks numbers up in the Do Not Disturb register before their first dial.
 
-Exotel refuses calls to numbers on it with 403, so that this spares no one a call they must not get;
-it spares the dial, and tells before the campaign whom it would lose.
+Exotel itself refuses calls to numbers on the register, with 403. The lookup only saves these dials,
+and shows before the campaign which contacts it would lose. Results are remembered in the ledger.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from exotel_async.limiter.protocol import Permit
 
 REMEMBERED: Final = timedelta(days=30)
-"""How long the register's word is good: people put their numbers on it and take them off."""
+"""How long a result is valid: people put their numbers on the register and take them off."""
 
 _AGAIN: Final = 5.0
-"""Seconds until a number is looked up again after the register has not answered."""
-_INDIA: Final = "India "  # of the identity of a number; the register knows no others
+"""Seconds until a number is looked up again after a failed lookup."""
+_INDIA: Final = "India "  # begins the identities of Indian numbers; the register has no others
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class DndRegister:
-    """Knows of claimed contacts whether their numbers are on the register."""
+    """Finds out whether the numbers of claimed contacts are on the register."""
 
     def __init__(self, state: DialerState) -> None:
         self._state = state
 
     async def recall(self, running: RunningCampaign, contacts: Sequence[ClaimedContact]) -> None:
-        """Recall what was looked up before."""
+        """Load the remembered results for contacts that were claimed."""
         if not running.campaign.check_dnd or not contacts:
             return
         running.forget_listed()
@@ -59,13 +59,13 @@ class DndRegister:
                 running.listed[contact_id] = known[identity]
 
     def is_unknown(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
-        """Whether a number has to be looked up before it is dialled."""
+        """Return whether a number has to be looked up before it is dialled."""
         return running.campaign.check_dnd and contact.id not in running.listed
 
     async def look_up(
         self, running: RunningCampaign, contact: ClaimedContact, permit: Permit
     ) -> None:
-        """Look a number up, with a permit; the contact is dialled with another one."""
+        """Look up a contact's number, which uses the permit. The dial needs another one."""
         state, number = self._state, number_of(contact)
         options = SendOptions(priority=Priority.BULK)
         try:
@@ -77,7 +77,7 @@ class DndRegister:
             if is_passing(error):
                 running.hold_up(asyncio.get_running_loop().time() + _AGAIN)
             else:
-                running.listed[contact.id] = False  # Exotel itself looks again
+                running.listed[contact.id] = False  # Exotel itself checks the dial
         else:
             is_listed = running.listed[contact.id] = known.dnd is Dnd.YES
             identity = identity_of(number) or number

@@ -1,4 +1,4 @@
-"""What runs campaigns: it takes the ledger, and dials as budget and channels allow."""
+"""The engine of a dialer: takes the ledger, and dials as budget and channels allow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WORKERS: Final = 8  # more than the budget keeps busy at any usual round trip
 _LEAVING: Final = 5.0
-"""Seconds for answers to come, and to be written, when the block is left."""
+"""Seconds to wait for responses, and again to write results, when the engine closes."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -40,12 +40,12 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Take the ledger, and up what an earlier dialer has left open.
+        """Take the ledger, and continue the attempts that an earlier dialer left open.
 
-        It waits while another dialer has it.
+        It waits while another dialer has the ledger.
 
         Raises:
-            ExotelError: Exotel does not answer, or the ledger cannot be used.
+            ExotelError: Exotel does not respond, or the ledger cannot be used.
         """
         state = self.state
         await state.clock.refresh()
@@ -55,7 +55,7 @@ class Engine:
         self._tasks = [loop.create_task(state.guarded(one)) for one in work]
 
     async def begin(self, campaign_id: int) -> RunningCampaign:
-        """Dial the contacts of a campaign, for one block more.
+        """Add a run to a campaign: its contacts are dialled while it has one.
 
         Raises:
             InvalidRequest: the account has too few channels for its calls.
@@ -72,7 +72,7 @@ class Engine:
         return running
 
     async def aclose(self) -> None:
-        """End: answers that are awaited have some seconds to come, and all is written."""
+        """Stop dialling, wait some seconds for pending responses, and write all results."""
         state = self.state
         state.stop()
         writing, feeding, *working = self._tasks
@@ -90,7 +90,7 @@ class Engine:
                 await state.ledger.unlock(state.clock.now_ms())
 
     async def _work(self) -> None:
-        """Dial one after the other."""
+        """Dial contacts, one after another, until dialling stops."""
         state = self.state
         while not self._is_stopping():
             running, wait = self._turn()
@@ -115,7 +115,7 @@ class Engine:
             except ConfigurationError as error:  # the session is closed
                 state.fail(error)
                 return
-            except ExotelError as error:  # a limiter that is shared, and out of reach
+            except ExotelError as error:  # a shared limiter that cannot be reached
                 logger.warning("Dialling is paused until the rate limiter responds: %s", error)
                 await asyncio.sleep(LEDGER_PAUSE)
                 continue
@@ -141,7 +141,7 @@ class Engine:
         return self.state.stopping
 
     def _turn(self) -> tuple[RunningCampaign | None, float | None]:
-        """Return the campaign that dials next, or for how long there is none, if that is known."""
+        """Return the campaign that dials next; or None, and the seconds to wait, if known."""
         state, now = self.state, asyncio.get_running_loop().time()
         able = [one for one in state.campaigns.values() if state.may_dial(one)]
         if not able:

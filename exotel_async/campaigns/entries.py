@@ -1,6 +1,6 @@
-"""What a dialer and its ledger tell each other.
+"""The values that a dialer and its ledger exchange.
 
-All moments are whole milliseconds since the epoch, by Exotel's clock.
+All moments are integer milliseconds since the epoch, by Exotel's clock.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from attrs import define, field, frozen
 from exotel_async.campaigns.words import AttemptState, CampaignState, ContactState
 
 LEASE: Final = 60.0
-"""Seconds a dialer keeps the ledger without a sign of life."""
+"""Seconds for which a dialer keeps the ledger without renewing its lease."""
 NEVER: Final = 2**53
-"""The moment of a contact that is not dialled before it is recalled."""
+"""The `due_at` of a contact that is not dialled until it is recalled."""
 SINGLE_CALLS: Final = "call:"
-"""Begins the names of the campaigns of single calls: there identities have keys behind a space."""
+"""The prefix of the names of single calls' campaigns. There an identity has the key appended."""
 
 
 @frozen(kw_only=True)
@@ -27,8 +27,8 @@ class CampaignEntry:
 
     Attributes:
         settings: the `Campaign`, as JSON.
-        reason: why, if it is paused or has failed.
-        zones: the time zones that its contacts have of their own, and "" if some have none.
+        reason: why it is paused or has failed, if it is because of errors.
+        zones: the time zones of its contacts; "" stands for those without one of their own.
     """
 
     id: int
@@ -39,19 +39,19 @@ class CampaignEntry:
     zones: tuple[str, ...] = ()
 
 
-@define(kw_only=True)  # a frozen one takes three times as long to make, and lists have millions
+@define(kw_only=True)  # creating a frozen one takes three times as long, and lists have millions
 class NewContact:
     """A contact to be added.
 
     Attributes:
-        key: what identifies it in its campaign.
+        key: the key that identifies it in its campaign.
         number: the number as it is sent.
-        identity: the same for all spellings of the number.
+        identity: the canonical form, which is the same however the number is written.
         others: the identities of its alternatives.
         fields: its fields, as JSON; None: it has none.
         alternatives: its other numbers, as they are sent.
         zone: its own time zone; "": it has none.
-        due_at: the moment before which it is not dialled; None: there is none.
+        due_at: the moment before which it is not dialled; None: at any time.
         priority, agent, custom_field: as in `Contact`.
     """
 
@@ -70,13 +70,13 @@ class NewContact:
 
 @frozen(kw_only=True)
 class ClaimedContact:
-    """A contact that a dialer has taken.
+    """A contact that a dialer has claimed.
 
     Attributes:
         number, alternatives, agent, custom_field, priority, zone: as they were added.
-        caller_id: the ExoPhone it is dialled with; None: it was not dialled yet.
-        attempts: how many calls were placed so far.
-        tries: how many of them ended in each way, by the word of `Retries`.
+        caller_id: the ExoPhone it is dialled with; None: it has not been dialled yet.
+        attempts: the number of calls that were placed so far.
+        tries: the number of them by result, as `Reached.word_of` returns it.
     """
 
     id: int
@@ -95,12 +95,12 @@ class ClaimedContact:
 
 @frozen(kw_only=True)
 class Intent:
-    """A dial that is about to leave.
+    """A dial that is about to be sent.
 
     Attributes:
-        id: what identifies the attempt.
-        number, agent, caller_id, custom_field: what is sent.
-        identities: of the numbers that must not be on the do-not-call list.
+        id: the id of the attempt.
+        number, agent, caller_id, custom_field: the values that are sent.
+        identities: the identities of numbers that must not be on the do-not-call list.
         time_limit: seconds the call may last; None: four hours.
     """
 
@@ -117,10 +117,10 @@ class Intent:
 
 
 class IntentResult(enum.Enum):
-    """What the ledger says of an intent."""
+    """The ledger's decision on an intent."""
 
     TAKEN = "taken"
-    """It is durable: the request may leave."""
+    """The intent is durable: the request may be sent."""
     DO_NOT_CALL = "do-not-call"
     """A number is on the do-not-call list. Nothing was written."""
     NOT_IN_PROGRESS = "not in progress"
@@ -131,19 +131,19 @@ class IntentResult(enum.Enum):
 
 @frozen(kw_only=True)
 class Change:
-    """What has become of an attempt, and of its contact: both are written, or neither is.
+    """A change of an attempt and its contact: both are written, or neither is.
 
     Attributes:
         attempt_id: the attempt; None: only the contact changes.
-        attempt_was: the states it is changed from; in another one nothing is written, for it was
-            written before.
-        attempt: columns of `attempts` and their new values: words, `legs` and `candidates` as in
-            `Attempt`, moments and lengths in milliseconds.
+        attempt_was: the states from which it may change. In any other state nothing is written, as
+            the change was written before.
+        attempt: new values by column of `attempts`: enums, `legs` and `candidates` as in `Attempt`,
+            moments and durations in milliseconds.
         contact_id: the contact; None: only the attempt changes.
-        contact_was: the states it is changed from; in another one the contact stays as it is.
-        contact: columns and their new values. `state` is among them, and `ended_at` if it is final.
+        contact_was: the states from which it may change. In any other state it is left as it is.
+        contact: new values by column, with `state`, and with `ended_at` if that is final.
 
-    The statistics follow from that by themselves, and so does who has claimed the contact.
+    The statistics, and which dialer has claimed the contact, are updated accordingly.
     """
 
     attempt_id: str | None = None
@@ -156,15 +156,16 @@ class Change:
 
 @frozen(kw_only=True)
 class OpenAttempt:
-    """An attempt of which not everything is known yet, and its contact.
+    """An attempt that is not settled yet, and its contact.
 
     Attributes:
         id, number, agent, caller_id, custom_field, intended_at, time_limit: as in `Intent`.
         state: intended, in doubt, placed or ended.
-        lost_at: when its outcome was given up; None: it was not lost.
-        certain_after: of one in doubt: the moment its dialer was known to be dead, or its answer to
-            be lost, with the longest exchange. From then on `time_limit` and 15 minutes count.
-        sid: the call's SID, if one is known.
+        lost_at: when its response was given up as lost; None: it was not.
+        certain_after: for an attempt in doubt: when its dialer was known to be dead, or its
+            response to be lost, plus the longest exchange. The wait of `time_limit` and 15 minutes
+            starts then.
+        sid: the SID of the call, if known.
     """
 
     id: str
@@ -184,7 +185,7 @@ class OpenAttempt:
 
 @frozen(kw_only=True)
 class Holder:
-    """The dialer that has a ledger, and since when."""
+    """The process whose dialer has the ledger, and since when."""
 
     host: str
     pid: int

@@ -1,4 +1,4 @@
-"""Takes contacts out of the ledger as they are needed, and keeps the ledger for this dialer."""
+"""Claims contacts from the ledger as they are needed, and keeps the ledger for this dialer."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
 _BLOCK: Final = 50
 """Contacts that are claimed at a time."""
 LOW: Final = _BLOCK // 2
-"""Claimed contacts below which more are claimed."""
+"""Below this number of claimed contacts, more are claimed."""
 _MOST_PROMOTIONS: Final = 200
-"""Thousands of contacts that may come due at once, before retries behind them have to wait."""
+"""Most calls of `promote`, of 1000 contacts each, in one check. The rest waits for the next."""
 _DUE: Final = 10
-"""Contacts that are claimed at a time once some have come due, while enough others are claimed."""
+"""Contacts to claim when some have come due, even though enough others are claimed."""
 _MOST_CLAIMED: Final = 2 * _BLOCK
-"""Most contacts of a campaign that are claimed at any time: a pause gives all of them back."""
+"""Most contacts of a campaign that are claimed at a time: a pause gives all of them back."""
 _SHORTEST_WAIT: Final = 0.05
-"""Seconds between two looks at least, however close to each other contacts come due."""
+"""Minimum seconds between two checks, however close to each other contacts come due."""
 _TICK: Final = 0.5
-"""Seconds between two looks whether somebody has come due, by what is known here."""
+"""Seconds between two checks, in memory, whether a contact has come due."""
 _LEDGER_POLL: Final = 1.5
-"""Seconds between two looks at the ledger, which others write as well."""
+"""Seconds between two checks of the ledger, which other processes write as well."""
 _BEAT: Final = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two renewals of the lease."""
 _HOLDER_POLL: Final = 1.0
-"""Seconds between two looks whether another dialer still has the ledger."""
+"""Seconds between two checks whether another dialer still has the ledger."""
 _IDLE: Final = 4.0
-"""Times the interval of the poll after which Exotel's clock is read while nothing else is asked."""
+"""Poll intervals after which Exotel's clock is read for an idle campaign."""
 _OFTEN: Final = 20
-"""How often it is read at most until somebody comes due."""
+"""About how often the clock is read, at most, until the next contact comes due."""
 _PAGE: Final = 500
 _OPEN: Final = (
     AttemptState.INTENDED,
@@ -69,7 +69,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class Feeding:
-    """Looks at the ledger, again and again."""
+    """Checks the ledger periodically, and claims contacts."""
 
     def __init__(self, state: DialerState, refusing: Refusing, register: DndRegister) -> None:
         self._state = state
@@ -79,9 +79,9 @@ class Feeding:
         self._reading: asyncio.Task[None] | None = None
 
     async def take_ledger(self) -> None:
-        """Take the ledger, once no other dialer has it, and up what was left open."""
+        """Take the ledger, once no other dialer has it, and continue the attempts left open."""
         state = self._state
-        # From an intent until its request has arrived, or never will.
+        # The longest time from an intent until its request has arrived, or never will.
         longest = round((SEND_WITHIN + state.parts.pipeline.transport.longest) * 1000)
         last: Holder | None = None
         while True:
@@ -89,7 +89,7 @@ class Feeding:
             try:
                 holder = await state.ledger.lock(state.clock.now_ms(), longest)
             except LedgerUnavailable as error:
-                # The other dialer outlasts that, too. What fails at once may be a wrong setting.
+                # While waiting for another dialer, retry. A failure at once may be a wrong setting.
                 if last is None:
                     raise
                 logger.info(
@@ -119,7 +119,7 @@ class Feeding:
             raise
 
     async def run(self) -> None:
-        """Look until this task is cancelled."""
+        """Check the ledger until this task is cancelled."""
         state, checked_at = self._state, -_LEDGER_POLL
         while True:
             now = state.clock.now_ms()
@@ -141,15 +141,15 @@ class Feeding:
                     await state.check_requested.wait()
 
     def _until_due(self) -> float:
-        """Return the seconds until a contact comes due, or until that is to be asked again."""
+        """Return the seconds until a contact comes due, or until the next check for that."""
         now = self._state.clock.now_ms()
         dues = (one.next_due for one in self._state.campaigns.values() if one.is_dialled)
-        # Contacts that are due by now were looked for, and perhaps cannot be dialled yet.
+        # Contacts that are due already were handled, and perhaps cannot be dialled yet.
         left = [due - now for due in dues if due is not None and due > now]
         return max(_SHORTEST_WAIT, min([_TICK, *(one / 1000 for one in left)]))
 
     async def _check_ledger(self) -> None:
-        """Look once."""
+        """Check the ledger once."""
         state = self._state
         await self._beat()
         await self.read_campaigns()
@@ -160,8 +160,8 @@ class Feeding:
             if running.claimed:
                 await state.ledger.unclaim([(one.id, None) for one in running.drop()])
             if running.state is CampaignState.CANCELED and (running.open or running.runs):
-                # Those that were to be dialled again before this was known here, and those whom
-                # the process has left that cancelled it.
+                # Contacts that were to be retried before this dialer knew of the cancellation, and
+                # those that the cancelling process did not get to.
                 is_over = state.is_at_rest(running) and not state.writer.has_changes
                 await state.ledger.finish(running.id, ContactState.CANCELED, state.clock.now_ms())
                 if is_over:
@@ -170,7 +170,7 @@ class Feeding:
                 del state.campaigns[running.id]
         state.changes.set()
         if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
-            state.notify_listeners()  # what was still going on may be over
+            state.notify_listeners()  # the last work in progress may be over
 
     async def _beat(self) -> None:
         state = self._state
@@ -187,9 +187,9 @@ class Feeding:
         state.ownership_confirmed(since)
 
     async def read_campaigns(self) -> dict[int, CampaignEntry]:
-        """Read how the campaigns stand: other processes pause and resume them, too.
+        """Read the states of the campaigns: other processes pause and resume them, too.
 
-        Returns all there are, by their numbers.
+        Returns all campaigns by id.
         """
         state = self._state
         error_stops_before = {
@@ -200,7 +200,7 @@ class Feeding:
         entries = {entry.id: entry for entry in await state.ledger.campaigns()}
         for running in state.campaigns.values():
             entry = entries.get(running.id)
-            if entry is None:  # it was created since they were read
+            if entry is None:  # it was created after they were read
                 continue
             running.zones = entry.zones
             # Errors may have stopped the campaign while the ledger was read.
@@ -215,10 +215,10 @@ class Feeding:
         return entries
 
     def take(self, entry: CampaignEntry) -> RunningCampaign:
-        """Take a campaign, to dial its contacts or to follow its calls.
+        """Return the campaign of an entry, to dial its contacts or to follow its calls.
 
         Raises:
-            InvalidRequest: its settings are not understood.
+            InvalidRequest: its settings are not valid.
         """
         campaigns = self._state.campaigns
         if entry.id not in campaigns:
@@ -250,7 +250,7 @@ class Feeding:
         if closed:
             await ledger.unclaim([(contact.id, None) for contact in closed])
         if open_zones and (running.claimed < LOW or (promoted and running.claimed < _MOST_CLAIMED)):
-            # Those that have come due go before the others that are claimed.
+            # Contacts that have come due may go before others that are claimed already.
             most = min(promoted, _DUE, _MOST_CLAIMED - running.claimed)
             room = max(_BLOCK - running.claimed, most)
             lease = state.clock.now_ms() + round(LEASE * 1000)
@@ -269,19 +269,19 @@ class Feeding:
             await self._end_if_finished(running)
 
     def _needs_clock(self, running: RunningCampaign, *, has_hours: bool) -> bool:
-        """Whether Exotel's clock has to be read for a campaign to be dialled in time."""
+        """Return whether Exotel's clock must be read, so that a campaign dials in time."""
         clock = self._state.clock
         if running.claimed:
             return not clock.is_fresh
         due = running.next_due
         if due is None or not has_hours or not running.is_idle:
             return False
-        # Where nothing else is asked for, nothing shows that clock.
+        # An idle campaign sends no requests whose responses would show the time.
         left = (due - clock.now_ms()) / 1000
         return clock.age > max(self._state.interval * _IDLE, left / _OFTEN)
 
     def _read_clock(self) -> None:
-        """Read Exotel's clock beside the rest, however long that takes."""
+        """Read Exotel's clock in the background, unless that is being done."""
         if self._reading is None or self._reading.done():
             self._reading = self._state.start_task(self._refresh())
 
@@ -296,14 +296,14 @@ class Feeding:
         self._state.changes.set()
 
     async def _end_if_finished(self, running: RunningCampaign) -> None:
-        """End what can be ended of a campaign of which nothing is being dialled."""
+        """Expire the contacts of an idle campaign, or complete it, where that is due."""
         state, schedule = self._state, running.campaign.schedule
-        # Nobody else was refused like them, and nobody else is dialled now.
+        # No further dial is under way that might be refused in the same way.
         self._refusing.end_refused(running)
         if state.writer.has_changes:
             return
         now = state.clock.now()
-        # Without a zone there was nobody a moment ago: somebody may have been added since.
+        # Without zones the campaign had no contacts when they were read: some may have been added.
         if running.zones and all(
             schedule.next_open(now, zone or None) is None for zone in running.zones
         ):
@@ -321,7 +321,7 @@ class Feeding:
                 state.notify_listeners()
 
     async def _adopt_attempts(self, campaigns: Mapping[int, CampaignEntry]) -> None:
-        """Take up the attempts that an earlier dialer has left open."""
+        """Continue the attempts that an earlier dialer left open."""
         state = self._state
         last, attempts = "", list[LiveAttempt]()
         while left := await state.ledger.open_attempts(_OPEN, last, _PAGE):

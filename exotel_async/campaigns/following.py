@@ -1,4 +1,4 @@
-"""Follows the calls of attempts to their ends, and until Exotel has told all of them."""
+"""Follows the calls of attempts to their ends, and until Exotel has reported all details."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.attempts import Attempts, LiveAttempt
 
 _DETAILS: Final = 4.0
-"""Times the interval of the poll until the details of a call are asked for first."""
+"""Poll intervals until the first poll for the details of a call."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class Following:
-    """Has the session's shared poll, and callbacks, tell how calls end."""
+    """Learns from the session's shared poll, and from callbacks, how calls end."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Following:
         self._attempts = attempts
         self._interval = interval
         self.on_session_closed: Final = closed
-        """To be told that the session is closed: the next run does what is left."""
+        """To be called when the session is closed: the next run does what is left."""
         self._retry_timers: dict[str, asyncio.TimerHandle] = {}
 
     def placed(self, attempt: LiveAttempt, call: Call) -> None:
-        """Take a call that was placed, and follow it to its end."""
+        """Write that a call was placed, and follow it to its end."""
         self._parts.seen.dialled(call)
         self._attempts.placed(attempt, call)
         if is_over(call):
@@ -52,7 +52,7 @@ class Following:
             self.follow(attempt)
 
     def follow(self, attempt: LiveAttempt) -> None:
-        """Follow a call that is known to the ledger: to its end, or until it is settled."""
+        """Follow a call that is in the ledger: to its end, or until it is settled."""
         self._follow(attempt, asyncio.get_running_loop().time())
 
     def _follow(self, attempt: LiveAttempt, began: float) -> None:
@@ -72,13 +72,13 @@ class Following:
             waiter = self._parts.watcher.add(
                 attempt.sid, terms, partial(self._on_result, attempt, began)
             )
-            if waiter is not None:  # or it was told at once, and what follows is waited for already
+            if waiter is not None:  # None: the result came at once, and was handled already
                 attempt.waiter = waiter
         except ConfigurationError as error:
             self.on_session_closed(error)
 
     def drop(self) -> None:
-        """Follow none any more."""
+        """Stop following calls."""
         for attempt in self._attempts.all():
             self._parts.watcher.drop(attempt.waiter)
             attempt.waiter = None

@@ -1,9 +1,9 @@
-"""Finds out what came of dials whose answer was lost, or whose process was.
+"""Finds out what became of dials whose response was lost, or whose process died.
 
-Nobody in doubt is dialled again before it is certain that the dial made no call. A call is among
-the records only when it is over, so that certainty begins when the call cannot be in progress any
-more: at the moment its dialer was known to be dead, and then the longest exchange, the call's
-`time_limit` and a quarter of an hour.
+A contact in doubt is dialled again only once it is certain that the dial placed no call. A call
+appears in the records only when it is over, so it is certain only once the call cannot be in
+progress any more. That is, from when the response was lost or the dialer was known to be dead:
+the longest exchange, the call's `time_limit` and 15 minutes.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.ledger import Ledger
 
 SEND_WITHIN: Final = 10.0
-"""Seconds from the intent in which the first byte leaves, or never does."""
+"""Seconds from the intent within which the first byte is sent, or never is."""
 
 _AROUND: Final = 6 * 3_600_000
-"""Milliseconds around an attempt in which other calls may be taken for its own."""
+"""Milliseconds around an attempt in which other calls may be mistaken for its own."""
 _SHOWN: Final = 2.5
-"""Seconds until a call that was just made is among the records, if it is over."""
+"""Seconds until a call that was just placed is among the records, if it is over."""
 _LOOKS: Final = 6.0
-"""Times the interval of the poll between two looks at the records, at first."""
+"""Poll intervals between the first two searches of the records."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class InDoubt:
-    """Searches for the calls of attempts in doubt, one task for each."""
+    """Searches for the calls of attempts in doubt, in one task for each."""
 
     def __init__(
         self,
@@ -67,19 +67,19 @@ class InDoubt:
 
     @cached_property
     def _errors(self) -> dict[str, CallOutcomeUnknown]:
-        """What the dials of attempts have raised, as long as they are in doubt."""
+        """The errors of the dials of attempts in doubt, by attempt id."""
         return of_account(self._parts.pipeline.account, "errors of attempts", dict)
 
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
-        """Search for the call of an attempt in doubt, until that is settled.
+        """Search for the call of an attempt in doubt, until it is found or certainly absent.
 
-        `error` is what its dial has raised; None: its dialer is dead, and `mark_other_calls_seen`
-        has run.
+        `error` is what its dial raised; None: its dialer is dead. Then `mark_other_calls_seen` must
+        have run.
         """
         others_seen = error is None
         if error is not None:
             self._errors[attempt.id] = error
-        # By another error of the same dial there would seem to be two, for one call.
+        # Reuse the dial's first error: with another one, there would seem to be two dials.
         error = self._errors.get(attempt.id) or self._error_of(attempt)
         task = asyncio.get_running_loop().create_task(
             self._search(attempt, error, others_seen=others_seen)
@@ -88,7 +88,7 @@ class InDoubt:
         task.add_done_callback(lambda _: self._searches.pop(attempt.id, None))
 
     def found(self, attempt: LiveAttempt, call: Call) -> None:
-        """Take a call that is an attempt's for certain."""
+        """Accept a call as that of an attempt, and stop searching for it."""
         self._errors.pop(attempt.id, None)
         search = self._searches.pop(attempt.id, None)
         if search is not None and search is not asyncio.current_task():
@@ -96,10 +96,10 @@ class InDoubt:
         self._following.placed(attempt, call)
 
     async def mark_other_calls_seen(self, attempts: Sequence[LiveAttempt]) -> None:
-        """Know the calls of other attempts to reach the same parties: they are not those sought.
+        """Mark the calls of other attempts to the same parties as seen: they do not match.
 
         Raises:
-            LedgerUnavailable: the ledger does not tell.
+            LedgerUnavailable: the ledger cannot be read.
         """
         since = min(one.intended_at for one in attempts) - _AROUND
         until = max(one.intended_at for one in attempts) + _AROUND
@@ -108,7 +108,7 @@ class InDoubt:
             self._parts.seen.dialled(Call(sid=sid))
 
     async def aclose(self) -> None:
-        """Search for none any more."""
+        """Stop all searches."""
         searches = list(self._searches.values())
         for search in searches:
             search.cancel()
@@ -117,7 +117,7 @@ class InDoubt:
     async def _search(
         self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, others_seen: bool
     ) -> None:
-        """Search until it is known, or the session is closed."""
+        """Search until the result is known, or the session is closed."""
         try:
             await self._look_for(attempt, error, others_seen=others_seen)
         except ConfigurationError as closed:
@@ -128,7 +128,7 @@ class InDoubt:
     ) -> None:
         options = SendOptions(priority=Priority.BULK)
         if not others_seen:
-            # Exotel shows no call of this very second. One alike of a moment before is not it.
+            # Exotel does not list a call at once. A similar one of a moment before is not it.
             await self._parts.pipeline.sleep(min(_SHOWN, self._interval))
         while True:
             try:
@@ -172,7 +172,7 @@ class InDoubt:
         return after + (_limit(attempt) or LONGEST_CALL) + SETTLED_AFTER
 
     def _error_of(self, attempt: LiveAttempt) -> CallOutcomeUnknown:
-        """Return the error of a dial whose process is dead, its times by Exotel's clock."""
+        """Return an error for a dial whose process died, its times by Exotel's clock."""
         sent_at = from_ms(attempt.intended_at)
         longest = self._parts.pipeline.transport.longest
         return CallOutcomeUnknown(

@@ -1,4 +1,4 @@
-"""The request that dials a contact, and what identifies its call."""
+"""Builds the request that dials a contact, marked with the id of its attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.entries import ClaimedContact
 
 ATTEMPT: Final = "attempt"
-"""The name of an attempt's id in the URL of its status callback."""
+"""The query parameter of the status callback's URL that has the attempt's id."""
 
 
 def order_for(
@@ -21,11 +21,11 @@ def order_for(
 ) -> tuple[DialOrder, dict[str, Any]]:
     """Return the dial of a contact, and the values of its attempt.
 
-    The attempt's id travels in the URL of the status callback, and as the custom field where the
-    user has none.
+    The attempt's id is sent in the URL of the status callback, and as the custom field if the user
+    has none.
 
     Raises:
-        InvalidRequest: an argument that Exotel would refuse.
+        InvalidRequest: Exotel would refuse an argument.
     """
     caller_id = contact.caller_id or campaign.caller_ids[contact.id % len(campaign.caller_ids)]
     custom_field = contact.custom_field or campaign.custom_field or attempt_id
@@ -39,7 +39,7 @@ def order_for(
     )
     order = plan_for(account_sid).order(target)
     form = dict(order.request.form)
-    # What Exotel dials again by itself may last for longer than its limit.
+    # If Exotel itself may redial, all of it together may last longer than the limit.
     is_limited = form.get("MaxRetries") == "0" and form.get("TimeLimit", "").isdecimal()
     values = {
         "number": form["From"],
@@ -52,7 +52,7 @@ def order_for(
 
 
 def number_of(contact: ClaimedContact) -> str:
-    """Return the number that is dialled next: those of a contact are tried in turn."""
+    """Return the number to dial next: the numbers of a contact are tried in turn."""
     numbers = (contact.number, *contact.alternatives)
     return numbers[contact.attempts % len(numbers)]
 

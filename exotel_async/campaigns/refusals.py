@@ -1,4 +1,4 @@
-"""What a refusal, or a dial without an answer, means for the contact and for its campaign."""
+"""Classifies refusals of dials, by what follows for the contact and its campaign."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from exotel_async.errors import (
 )
 
 MOST_ALIKE: Final = 5
-"""Refusals of one kind in a row that pause a campaign: what is wrong is not the contacts."""
+"""Consecutive refusals of one kind that pause a campaign: the cause is not the contacts."""
 
-# VOICE_V1 5.2: bodies of 403 name KYC, or the register of numbers that must not be called.
+# VOICE_V1 5.2: the body of a 403 names KYC, or the register of numbers that must not be called.
 _KYC: Final = r"(?i)\bKYC\b"
 _REGISTERED: Final = r"(?i)\b(?:NDNC|DND|NCPR)\b"
-# VOICE_V1 5.4: neither the status nor the text is stated of a dial for which no channel is free.
+# VOICE_V1 5.4: it is not documented which status or text a dial gets when no channel is free.
 _NO_CHANNEL: Final = r"(?i)concurren|throttled"
 
 
@@ -33,19 +33,19 @@ class Meaning(enum.Enum):
     """What follows from a refusal."""
 
     AGAIN = "again"
-    """Nothing was wrong with the contact: it is dialled when there is room."""
+    """Nothing is wrong with the contact: it is dialled again as soon as possible."""
     NO_ANSWER = "no answer"
-    """The same, but Exotel is out of reach."""
+    """The same, but Exotel cannot be reached."""
     NO_CHANNEL = "no channel"
-    """All channels of the account are taken: it is dialled when one may be free."""
+    """All channels of the account are in use: it is dialled when one may be free."""
     NO_ROOM = "no room"
-    """The account has no channel or no balance left: that is not known."""
+    """The account has no free channel, or no balance: it is not known which."""
     DO_NOT_CALL = "do not call"
-    """The number is on the registry: this contact is over."""
+    """The number is on the DND register: this contact is not dialled any more."""
     ACCOUNT = "account"
-    """Nobody can be dialled: the campaign has failed."""
+    """The account cannot dial at all: the campaign fails."""
     CONTACT = "contact"
-    """The contact is refused, unless others are refused alike."""
+    """The contact is refused, unless others are refused in the same way."""
 
 
 _MEANINGS: Final = (
@@ -57,12 +57,12 @@ _MEANINGS: Final = (
 
 @frozen
 class Refusal:
-    """A dial that certainly made no call.
+    """The refusal of a dial, which certainly placed no call.
 
     Attributes:
-        meaning: what follows.
-        reason: what Exotel said, in words, numbers masked.
-        kind: the same for refusals of one kind.
+        meaning: what follows from it.
+        reason: the message of the error, with numbers masked.
+        kind: a text that is the same for all refusals of one kind.
         status: the HTTP status; None: there was none.
     """
 
@@ -73,7 +73,7 @@ class Refusal:
 
 
 def judge(error: ExotelError) -> Refusal:
-    """Tell what the error of a dial means that certainly made no call."""
+    """Classify the error of a dial that certainly placed no call."""
     said = str(error)
     if isinstance(error, InvalidRequest):
         return Refusal(Meaning.CONTACT, said)
@@ -81,7 +81,7 @@ def judge(error: ExotelError) -> Refusal:
         return Refusal(Meaning.NO_ANSWER, said)
     if isinstance(error, BadRequest) and "maxretries" in error.message.casefold():
         said += "; Campaign(max_retries=None) leaves MaxRetries out"
-    # What a message says of one contact, such as its number, is not what is alike.
+    # Words with digits, such as numbers, differ from contact to contact: leave them out.
     words = re.sub(r"\W*\S*\d\S*", "", error.message)
     return Refusal(_meaning_of(error), said, kind=f"{error.status} {words}", status=error.status)
 

@@ -1,4 +1,4 @@
-"""What follows when Exotel refuses to dial: for the contact, the campaign and the account."""
+"""Handles refused dials: for the contact, the campaign and the account."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.state import DialerState
 
 _NO_ROOM: Final = 30.0
-"""Seconds until a dial is tried again for want of channels, if none becomes free before."""
+"""Seconds until dialling is retried after a lack of channels, if none becomes free before."""
 
 
 class Refusing:
-    """Deals with refusals.
+    """Handles refusals.
 
-    A contact that is refused keeps its place until the next dial of its campaign has ended: if
-    others are refused alike, the mistake is not with the contacts, and none is lost by it.
+    A refused contact is not ended until the next dial of its campaign has its result: if others are
+    refused in the same way, the fault is not with the contacts, and none of them is ended.
     """
 
     def __init__(self, state: DialerState) -> None:
         self._state = state
 
     def refused(self, attempt: LiveAttempt, refusal: Refusal) -> None:
-        """Write that a dial was refused, and do what follows."""
+        """Write that a dial was refused, and act on it."""
         state, attempts = self._state, self._state.attempts
         now = asyncio.get_running_loop().time()
         meaning, reason, status = refusal.meaning, refusal.reason, refusal.status
@@ -55,7 +55,7 @@ class Refusing:
             self._refuse_contact(attempt, refusal)
 
     def end_refused(self, running: RunningCampaign) -> None:
-        """End the contacts that were refused alike: their number is not that of a mistake."""
+        """End the refused contacts: there were too few alike to suspect another cause."""
         refused, running.refused = running.refused, []
         for contact, refusal in refused:
             self._state.end(contact, ContactState.REFUSED, refusal.reason)
@@ -63,8 +63,8 @@ class Refusing:
     def _refuse_contact(self, attempt: LiveAttempt, refusal: Refusal) -> None:
         state, running = self._state, attempt.running
         if running.is_stopped_by_errors or attempt.was_dialled_before_an_error_stop:
-            # It was on its way then, and is one more of those that were refused alike; also where
-            # the campaign has been resumed meanwhile.
+            # It was in flight when errors stopped the campaign, and counts as refused for the same
+            # cause, even if the campaign has been resumed since.
             state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.READY)
             return
         if running.refused and running.refused[-1][1].kind != refusal.kind:

@@ -1,4 +1,4 @@
-"""An unresolved contact, settled by a person who knows what became of its dial."""
+"""Settles an unresolved contact by the decision of a person."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exotel_async.models import Call
 
 _LONGEST: Final = LONGEST_CALL + SETTLED_AFTER
-"""From a dial on, until its call is over, whatever its record says."""
+"""The time from a dial after which its call is over, whatever its record says."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 _NO_CONTACT: Final = "is the key of no contact of the campaign"
 _END_UNKNOWN: Final = "resolved by hand: the call was placed, its end is not known"
@@ -38,7 +38,7 @@ _WAS: Any = {"attempt_was": (AttemptState.UNRESOLVED,), "contact_was": (ContactS
 async def resolve(
     ledger: Ledger, calls: Calls, clock: Clock, entry: CampaignEntry, *, key: str, sid: str | None
 ) -> ContactOutcome:
-    """Settle the contact with that key: see `Dialer.resolve`."""
+    """Settle the contact with a key: see `Dialer.resolve`."""
     attempt = await _unresolved_attempt(ledger, entry.id, key)
     if sid is None:
         if attempt.sid is not None:
@@ -59,7 +59,7 @@ async def resolve(
 
 
 def has_ended_by(now: datetime, intended_at: datetime) -> bool:
-    """Whether the call of a dial of `intended_at` is over by now, whatever its record says."""
+    """Return whether a call dialled at `intended_at` must be over, whatever its record says."""
     return now > intended_at + _LONGEST
 
 
@@ -85,7 +85,7 @@ async def _change_for_call(
     entry: CampaignEntry,
     sid: str,
 ) -> Change:
-    """Return that the dial has made that call."""
+    """Return the change that gives an attempt the call with this SID."""
     was_accepted = attempt.sid is not None
     if was_accepted and sid != attempt.sid:
         rule = f"is not the call that Exotel accepted: {attempt.sid}"
@@ -124,7 +124,7 @@ async def _check(ledger: Ledger, attempt: OpenAttempt, call: Call) -> None:
 
 
 def _latest(attempt: OpenAttempt) -> datetime:
-    """Return the moment after which the dial of an attempt certainly makes no call."""
+    """Return the moment after which the dial of an attempt certainly places no call."""
     given_up = attempt.certain_after or attempt.lost_at or attempt.intended_at
     return from_ms(given_up) + timedelta(seconds=SEND_WITHIN) + _CLOCKS_DIFFER
 
@@ -134,7 +134,7 @@ def _refused(key: str, rule: str) -> InvalidRequest:
 
 
 def _not_placed_change(attempt: OpenAttempt) -> Change:
-    """Return that no call was made: the contact is dialled again."""
+    """Return the change for a dial that placed no call: the contact is dialled again."""
     return Change(
         attempt_id=attempt.id,
         attempt={
@@ -149,14 +149,14 @@ def _not_placed_change(attempt: OpenAttempt) -> Change:
 
 
 def _end_unknown_change(attempt: OpenAttempt, clock: Clock) -> Change:
-    """Return that Exotel accepted the call, and does not tell how it ended."""
+    """Return the change for a call that Exotel accepted, but whose end it does not report."""
     # As in `Attempts.settled`: a contact that may have been reached is not dialled again.
     contact = final(ContactState.REACHED, _END_UNKNOWN, clock.now_ms())
     return Change(
         attempt_id=attempt.id,
         attempt={
             "state": AttemptState.SETTLED,
-            "status": None,  # the last one read was not that of its end
+            "status": None,  # the last one that was read was not final
             "error": _END_UNKNOWN,
             "candidates": None,
         },
@@ -167,7 +167,7 @@ def _end_unknown_change(attempt: OpenAttempt, clock: Clock) -> Change:
 
 
 def _placed_change(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
-    """Return that this was the call, and what its end means for the contact."""
+    """Return the change for an attempt with this call, and its result for the contact."""
     two = campaign.legs > 1
     word = campaign.reached.word_of(call, two=two, settled=True)
     assert word is not None  # noqa: S101 - it is over

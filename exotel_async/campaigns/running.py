@@ -1,4 +1,4 @@
-"""The campaigns that a dialer knows of, the contacts it has claimed, and whose turn it is."""
+"""The campaigns that a dialer runs, the contacts it has claimed, and which campaign dials next."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ _ENDED: Final = (CampaignState.COMPLETED, CampaignState.CANCELED, CampaignState.
 
 @define(eq=False)
 class RunningCampaign:
-    """A campaign as the dialer sees it.
+    """A campaign in the memory of the dialer.
 
     Attributes:
         zones: the time zones of its contacts.
-        state, reason: how it stands in the ledger.
-        runs: blocks that run it. Without one only its calls in progress are followed.
-        priority: which dials go first when several wait.
+        state, reason: its state in the ledger, and the reason for it.
+        runs: the number of runs that include it. With none, only its calls in progress are
+            followed.
+        priority: the priority of its dials.
         channels: its own channels, within those of the account.
-        is_stopping: whether its state was changed here, and the ledger does not have it yet; or it
-            was cancelled, and contacts may be left in the ledger without their outcome.
-        reserved: dials that wait for a permit.
-        dialling: contacts that were taken and are being dialled.
-        next_due: when the next contact comes due, as far as is known; None: none does.
-        is_drained: whether the ledger had fewer to be dialled than were asked for, the last time.
-        awaited: of single calls, how many wait for each key; None: it is a campaign.
-        listed: whether claimed contacts are on the DND register, by their number in the ledger.
-        open: attempts whose end is not known.
-        unsettled: calls that are over, whose details have not come.
-        refused: contacts that were refused alike, one after the other, and why.
-        error_stops: how many times errors have stopped it.
+        is_stopping: whether its state was changed in memory and is not in the ledger yet; or it was
+            cancelled, and contacts in the ledger may still lack an outcome.
+        reserved: the number of dials that wait for a permit.
+        dialling: the number of contacts that are being dialled.
+        next_due: when the next waiting contact comes due, as far as known; None: there is none.
+        is_drained: whether the last claim returned fewer contacts than requested.
+        awaited: for single calls, the number of waiters by key; None: it is an ordinary campaign.
+        listed: whether claimed contacts are on the DND register, by their id in the ledger.
+        open: the number of attempts whose end is not known.
+        unsettled: the number of calls that are over, but lack details.
+        refused: contacts refused in a row in the same way, and the refusals.
+        error_stops: how often errors have stopped it.
     """
 
     id: int
@@ -67,13 +68,13 @@ class RunningCampaign:
     refused: list[tuple[ClaimedContact, Refusal]] = field(factory=list)
     error_stops: int = 0
     share: float = 0.0
-    """Dials so far, divided by its weight."""
+    """The number of its dials so far, divided by its weight."""
     _claimed: list[tuple[int, int, ClaimedContact]] = field(factory=list)
     _next_at: float = 0.0
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the campaign."""
         return self.campaign.name
 
     @property
@@ -83,36 +84,36 @@ class RunningCampaign:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it will be dialled any more, as it stands."""
+        """Whether nothing will be dialled any more in its current state."""
         return self.state in _ENDED or self.is_stopped_by_errors
 
     @property
     def is_stopped_by_errors(self) -> bool:
-        """Whether it was paused or ended because of errors."""
+        """Whether it was paused, or has failed, because of errors."""
         return self.state is CampaignState.FAILED or (
             self.state is CampaignState.PAUSED and self.reason is not None
         )
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing of it is being dialled or in progress."""
+        """Whether it has no claimed contact, no dial under way and no open attempt."""
         return not (self._claimed or self.reserved or self.dialling or self.open)
 
     def is_due(self, now: int) -> bool:
-        """Whether somebody who waits has come due."""
+        """Return whether a waiting contact has come due."""
         return self.is_dialled and self.next_due is not None and self.next_due <= now
 
     def record_due(self, due_at: int) -> None:
-        """Take note of somebody who waits."""
+        """Record when a waiting contact comes due."""
         self.next_due = due_at if self.next_due is None else min(self.next_due, due_at)
 
     def is_abandoned(self, contact: ClaimedContact) -> bool:
-        """Whether nobody waits for a single call: it is not made before somebody does again."""
+        """Return whether it is a single call without a waiter, which is not placed for now."""
         return self.awaited is not None and not self.awaited[contact.key]
 
     @property
     def is_removable(self) -> bool:
-        """Whether it is not run any more, and nothing of it is awaited."""
+        """Whether it is in no run, and nothing of it is pending in memory."""
         return (
             self.is_idle
             and not self.runs
@@ -123,32 +124,32 @@ class RunningCampaign:
 
     @property
     def claimed(self) -> int:
-        """Contacts that are claimed and not being dialled."""
+        """The number of contacts that are claimed and not being dialled."""
         return len(self._claimed)
 
     @property
     def candidates(self) -> int:
-        """Claimed contacts for which no dial waits for a permit yet."""
+        """The number of claimed contacts for which no dial waits for a permit yet."""
         return len(self._claimed) - self.reserved
 
     def add(self, contacts: Iterable[ClaimedContact]) -> None:
-        """Take contacts that were claimed."""
+        """Add claimed contacts, or put them back."""
         for contact in contacts:
             place = rank(contact.priority, is_retry=contact.attempts > 0)
             heapq.heappush(self._claimed, (place, contact.id, contact))
 
     def first(self) -> ClaimedContact:
-        """Return the contact to be dialled first."""
+        """Return the contact to be dialled next, without removing it."""
         return self._claimed[0][2]
 
     def take(self) -> ClaimedContact | None:
-        """Take the contact to be dialled first; None: there is none."""
+        """Remove and return the contact to be dialled next; None: there is none."""
         return heapq.heappop(self._claimed)[2] if self._claimed else None
 
     def drop(
         self, which: Callable[[ClaimedContact], bool] = lambda _: True
     ) -> list[ClaimedContact]:
-        """Take those that are not to be dialled now."""
+        """Remove and return the claimed contacts for which `which` holds: by default all."""
         dropped = [contact for _, _, contact in self._claimed if which(contact)]
         if dropped:
             self._claimed = [one for one in self._claimed if not which(one[2])]
@@ -156,20 +157,20 @@ class RunningCampaign:
         return dropped
 
     def forget_listed(self) -> None:
-        """Forget what the DND register says of contacts that are not claimed any more."""
+        """Discard the DND results of contacts that are not claimed any more."""
         claimed = {contact_id for _, contact_id, _ in self._claimed}
         self.listed = {one: listed for one, listed in self.listed.items() if one in claimed}
 
     def wait(self, now: float) -> float:
-        """Return the seconds until it may dial again, by its throttle or after `hold_up`."""
+        """Return the seconds until it may dial again, by its throttle and after `hold_up`."""
         return max(0.0, self._next_at - now)
 
     def hold_up(self, until: float) -> None:
-        """Have nobody dialled before a moment."""
+        """Do not dial before a moment, by the clock of the event loop."""
         self._next_at = max(self._next_at, until)
 
     def reserve(self, now: float) -> None:
-        """Count a dial that will wait for a permit."""
+        """Count a dial that is about to wait for a permit."""
         self.reserved += 1
         self.share += 1 / self.campaign.weight
         if self.campaign.throttle is not None:
@@ -182,10 +183,10 @@ def whose_turn(
     now: float,
     is_open: Callable[[RunningCampaign, ClaimedContact], bool],
 ) -> RunningCampaign | None:
-    """Return the campaign that dials next, by priority and weight; None: none may.
+    """Return the campaign that dials next, by priority and weight; None: none may dial now.
 
-    For a call that takes more of the account's `channels` than are free, others wait until they
-    are, or it would never be dialled. `now` is by the clock of the event loop.
+    If its call needs more of the account's `channels` than are free, the other campaigns wait as
+    well, or it would never get them. `now` is by the clock of the event loop.
     """
     able = [
         one

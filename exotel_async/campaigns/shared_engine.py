@@ -1,4 +1,4 @@
-"""One engine for all that a dialer runs at the same time."""
+"""The one engine that all concurrent runs of a dialer share."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ _STOPPED = (CampaignState.PAUSED, CampaignState.FAILED)
 
 
 class SharedEngine:
-    """Starts an engine with the first run. It goes on between runs, until the dialer is closed.
+    """Starts the engine with the first run. It continues between runs, until the dialer is closed.
 
-    One that was stopped, or has failed, ends with its last run; the next run has a new one.
+    An engine that was stopped, or has failed, ends with its last run; the next run starts a new
+    one.
     """
 
     def __init__(self, make: Callable[[], Engine]) -> None:
@@ -31,11 +32,11 @@ class SharedEngine:
         self._runs = 0
         self._changing = asyncio.Lock()
         self.adding: Final = asyncio.Lock()
-        """Whoever adds a single call has it: of two with one key, the second finds the first."""
+        """Held while a single call is added, so that a second one with its key finds it."""
 
     @property
     def state(self) -> DialerState | None:
-        """What the engine's parts share; None: nothing is run."""
+        """The state of the engine; None: no engine runs."""
         return None if self._engine is None else self._engine.state
 
     async def enter(self) -> DialerState:
@@ -43,7 +44,7 @@ class SharedEngine:
 
         Raises:
             DialerStopped: it was stopped while another dialer had the ledger.
-            ExotelError: Exotel does not answer, or the ledger cannot be used.
+            ExotelError: Exotel does not respond, or the ledger cannot be used.
         """
         async with self._changing:
             if self._engine is None:
@@ -57,10 +58,10 @@ class SharedEngine:
             return self._engine.state
 
     async def begin(self, name: str, *, again: bool = False) -> tuple[RunningCampaign, int]:
-        """Have the contacts of a campaign dialled, within a run.
+        """Start dialling the contacts of a campaign, within a run.
 
-        Returns the campaign, and the place of its last outcome before this run; 0: it had none.
-        With `again`, a campaign that errors have stopped continues.
+        Returns the campaign, and the position of its last outcome before this run; 0: it had none.
+        With `again`, a paused or failed campaign is resumed.
 
         Raises:
             InvalidRequest: there is no such campaign, or there are too few channels for it.
@@ -79,7 +80,7 @@ class SharedEngine:
         return await engine.begin(entry.id), last
 
     def stop(self) -> None:
-        """Dial nobody any more. Does nothing if nothing is run."""
+        """Stop dialling. Do nothing if no engine runs."""
         for engine in (self._starting, self._engine):
             if engine is not None:
                 engine.state.stop()
@@ -95,8 +96,8 @@ class SharedEngine:
                 await self._end()
 
     async def aclose(self) -> None:
-        """End whatever runs."""
-        self.stop()  # what waits for the ledger as well
+        """Stop and close the engine, if one runs."""
+        self.stop()  # including an engine that still waits for the ledger
         async with self._changing:
             await self._end()
 

@@ -1,4 +1,4 @@
-"""What the parts of a dialer share: what it knows, and what it may do."""
+"""The state that the parts of a dialer share, and the rules for dialling."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from exotel_async.campaigns.ledger import Ledger
 
 LEDGER_PAUSE: Final = 0.5
-"""Seconds until a ledger that does not answer is asked again."""
+"""Seconds until a failed ledger operation is retried."""
 
 _ON_ITS_WAY: Final = timedelta(seconds=3)
-"""Before hours end: Exotel tells its time in whole seconds, late, and a dial takes its time."""
+"""Margin before hours end: Exotel's time is in whole seconds and late, and a dial takes time."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class DialerState:
-    """What the parts of a dialer share."""
+    """The state that the parts of a dialer share."""
 
     def __init__(
         self, parts: CallParts, ledger: Ledger, *, channels: int | None, interval: float
@@ -48,7 +48,7 @@ class DialerState:
         self.circuit: Final = Circuit()
         self.campaigns: Final[dict[int, RunningCampaign]] = {}
         self.interval: Final = interval
-        """Seconds until a call is asked for first."""
+        """Seconds until the first poll of a call."""
         self.writer: Final = ChangesWriter(ledger, self._written)
         self.attempts: Final = Attempts(self.clock, self.channels, self.writer, self.notify_change)
         self.following: Final = Following(parts, self.attempts, interval, self.fail)
@@ -56,34 +56,34 @@ class DialerState:
             parts, ledger, self.clock, self.attempts, self.following, interval=interval
         )
         self.error: BaseException | None = None
-        """Why it has ended; None: it has not, or was stopped."""
+        """The error that ended the dialling; None: it was stopped normally, or still runs."""
         self.stopping: bool = False
         self.listeners: Final[set[Callable[[], object]]] = set()
-        """Are told when contacts have got their outcome, campaigns their end, and at the end."""
+        """Called when contacts get an outcome, when campaigns end, and when the dialer ends."""
         self.changes: Final = asyncio.Event()
-        """Set when somebody may be dialled who could not be before."""
+        """Set when it may have become possible to dial another contact."""
         self.check_requested: Final = asyncio.Event()
-        """Set when the ledger is to be looked at at once."""
+        """Set to have the ledger checked at once."""
         self.waiting: Final[set[asyncio.Task[Any]]] = set()
-        """Tasks that wait for a permit, which are cancelled when dialling stops."""
+        """Tasks that wait for a permit. They are cancelled when dialling stops."""
         self.background: Final[set[asyncio.Task[Any]]] = set()
         self.no_room_until: float = 0.0
-        """Nobody is dialled until then, for want of channels; by the clock of the loop."""
+        """For lack of channels, nothing is dialled until then; by the clock of the event loop."""
         self.share: float = 0.0
-        """That of the campaign that has dialled last.
+        """The `share` of the campaign that dialled last.
 
-        One that had nobody to dial begins with it, and has its part from then on: or the others
-        would get nothing until it had made up for that.
+        A campaign that had nothing to dial starts from it, and gets its fair part from then on.
+        Otherwise it would go before all others until it had caught up.
         """
         self._blocked_until: dict[str, float] = {}
         self._owned_until = 0.0
         self.ledger_error: ExotelError | None = None
-        """Why dialling waits for the ledger; None: it does not."""
+        """The error because of which dialling waits for the ledger; None: it does not wait."""
 
-    # What may be done.
+    # Rules.
 
     def may_dial(self, running: RunningCampaign) -> bool:
-        """Whether a contact of a campaign may be dialled at this moment."""
+        """Return whether a contact of a campaign may be dialled at this moment."""
         return (
             running.is_dialled
             and not self.stopping
@@ -95,40 +95,41 @@ class DialerState:
         )
 
     def is_open(self, running: RunningCampaign, contact: ClaimedContact) -> bool:
-        """Whether a dial that leaves now certainly arrives in the calling hours of a contact."""
+        """Return whether a dial sent now certainly arrives within a contact's calling hours."""
         schedule, now, zone = running.campaign.schedule, self.clock.now(), contact.zone or None
         return schedule.is_open(now, zone) and schedule.is_open(now + _ON_ITS_WAY, zone)
 
     def is_at_rest(self, running: RunningCampaign) -> bool:
-        """Whether nobody of a campaign is being dialled or has a call in progress, as is known."""
+        """Return whether no contact of a campaign is claimed or has a dial or call in progress."""
         waits = running.claimed or running.reserved or running.dialling
         return not waits and not self.attempts.has_calls(running)
 
     def owns_ledger(self) -> bool:
-        """Whether no other dialer can have the ledger."""
+        """Return whether it is certain that no other dialer has the ledger."""
         return seconds_since_boot() < self._owned_until
 
     def is_blocked(self, attempt: LiveAttempt) -> bool:
-        """Whether a number was put on the do-not-call list since the intent was written."""
+        """Return whether one of its numbers was put on the do-not-call list after its intent."""
         now = seconds_since_boot()
         return any(self._blocked_until.get(identity, 0) > now for identity in attempt.identities)
 
-    # What the parts tell.
+    # Events.
 
     def ownership_confirmed(self, since: float) -> None:
-        """Take note that the ledger was this dialer's at a moment of `seconds_since_boot`."""
+        """Record that the ledger was this dialer's at `since`, by `seconds_since_boot`."""
         self._owned_until = since + LEASE
         self.ledger_error = None
         self.changes.set()
 
     def ownership_lost(self) -> None:
-        """Take note that it may be another one's."""
+        """Record that the ledger may be another dialer's."""
         self._owned_until = 0.0
 
     def block_numbers(self, identities: Sequence[str]) -> None:
-        """Have numbers not dialled any more that are on the do-not-call list now.
+        """Stop dialling numbers that were put on the do-not-call list.
 
-        From now on the ledger takes no intent with them. Those before leave soon, or never do.
+        The ledger takes no more intents with them. The dials of earlier intents, which are sent
+        within `SEND_WITHIN` or never, are blocked here.
         """
         now = seconds_since_boot()
         self._blocked_until = {
@@ -137,26 +138,26 @@ class DialerState:
         self._blocked_until.update(dict.fromkeys(identities, now + SEND_WITHIN))
 
     def unblock_numbers(self, identities: Sequence[str]) -> None:
-        """Have numbers dialled again that were taken off the do-not-call list."""
+        """Allow dialling numbers that were taken off the do-not-call list."""
         for identity in identities:
             self._blocked_until.pop(identity, None)
 
     def ledger_failed(self, error: ExotelError) -> None:
-        """Stop dialling until the ledger answers again."""
+        """Pause dialling until the ledger works again."""
         if self.ledger_error is None:
             logger.warning("Dialling is paused until the ledger can be written: %s", error)
         self.ledger_error = error
         self.check_requested.set()
 
     def notify_change(self) -> None:
-        """Have it looked again whose turn it is: channels may have become free."""
+        """Have the workers look for the next dial: channels may have become free."""
         self.no_room_until = 0.0
         self.changes.set()
-        if self.stopping:  # it may have been what the end waited for
+        if self.stopping:  # a run may have waited for this before it ends
             self.notify_listeners()
 
     def stop(self) -> None:
-        """Dial nobody any more. Calls in progress are followed nevertheless."""
+        """Stop dialling. Calls in progress are still followed."""
         self.stopping = True
         for task in self.waiting:
             task.cancel()
@@ -164,7 +165,7 @@ class DialerState:
         self.check_requested.set()
 
     def put_off(self, running: RunningCampaign, contact: ClaimedContact) -> None:
-        """Write that a claimed contact is not dialled before its hours begin."""
+        """Give a claimed contact back until its calling hours begin, or end it as expired."""
         state, due_at = self.when_open(running, contact)
         if state.is_final:
             self.end(contact, state)
@@ -176,29 +177,29 @@ class DialerState:
     def when_open(
         self, running: RunningCampaign, contact: ClaimedContact
     ) -> tuple[ContactState, int | None]:
-        """Return how a contact waits for its hours, and until when."""
+        """Return the state and the `due_at` of a contact outside its calling hours."""
         schedule, now, zone = running.campaign.schedule, self.clock.now(), contact.zone or None
         if schedule.is_open(now, zone):
-            now += _ON_ITS_WAY  # they are about to end
+            now += _ON_ITS_WAY  # the current hours are about to end
         opens = schedule.next_open(now, zone)
         if opens is None:
             return ContactState.EXPIRED, None
         return ContactState.WAITING, to_ms(opens)
 
     def end(self, contact: ClaimedContact, state: ContactState, reason: str | None = None) -> None:
-        """Write the outcome of a claimed contact that is not dialled."""
+        """Write the outcome of a claimed contact that will not be dialled."""
         self.change(contact, self.attempts.final(state, reason))
 
     def change(self, contact: ClaimedContact, columns: Mapping[str, Any]) -> None:
-        """Write what follows for a claimed contact that is not dialled."""
+        """Write new column values of a claimed contact that is not dialled."""
         was = (ContactState.CLAIMED,)
         self.writer.add(Change(contact_id=contact.id, contact_was=was, contact=columns))
 
     def stop_campaign(self, attempt: LiveAttempt, state: CampaignState, reason: str) -> None:
-        """Pause or end a campaign because of errors.
+        """Pause or fail a campaign because of errors.
 
-        An attempt that was dialled before an earlier stop does not stop the campaign again: the
-        campaign may have been resumed since.
+        An attempt that was dialled before an earlier error stop does not stop the campaign again,
+        as it may have been resumed since.
         """
         running = attempt.running
         if (
@@ -218,7 +219,7 @@ class DialerState:
         self.start_task(self.write_state(running))
 
     async def write_state(self, running: RunningCampaign) -> None:
-        """Write how a campaign stands that was stopped because of errors."""
+        """Write the state of a campaign that errors have stopped, until the ledger takes it."""
         state, reason = running.state, running.reason
         while True:
             try:
@@ -238,21 +239,21 @@ class DialerState:
                 return
 
     def fail(self, error: BaseException) -> None:
-        """End because of an error."""
+        """End the dialling because of an error."""
         if self.error is None:
             self.error = error
         self.stop()
         self.notify_listeners()
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something beside the rest, and wait for it at the end."""
+        """Start a background task. It is cancelled and awaited when the engine closes."""
         task = asyncio.get_running_loop().create_task(self.guarded(work))
         self.background.add(task)
         task.add_done_callback(self.background.discard)
         return task
 
     def notify_listeners(self) -> None:
-        """Tell the listeners that something has got its outcome."""
+        """Call all listeners."""
         for listener in list(self.listeners):
             listener()
 
@@ -265,14 +266,14 @@ class DialerState:
             self.check_requested.set()
 
     def _may_be_over(self) -> bool:
-        """Whether the ledger may show that no contact of a campaign is left."""
+        """Return whether a campaign may be complete, which the ledger is to be asked."""
         return not self.writer.has_changes and any(
             one.is_dialled and one.is_idle and not one.unsettled and one.next_due is None
             for one in self.campaigns.values()
         )
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a part. If it fails, all end."""
+        """Run a part of the dialer. If it fails, end the dialling."""
         try:
             await work
         except asyncio.CancelledError:
