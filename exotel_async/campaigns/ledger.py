@@ -1,7 +1,7 @@
-"""The ledger: campaigns, their contacts and every attempt to reach them, in a database.
+"""The ledger: campaigns, their contacts and all attempts, in a database.
 
-What a method returns is durable by then. All moments are whole milliseconds since the epoch, by
-Exotel's clock.
+What a method has written is durable when it returns. All moments are integer milliseconds since the
+epoch, by Exotel's clock.
 """
 
 from __future__ import annotations
@@ -51,36 +51,36 @@ from exotel_async.campaigns.ledger_thread import LedgerThread, P, Urgency
 from exotel_async.campaigns.words import CampaignState, ContactState
 
 _LISTED_TOGETHER: Final = 1000
-"""Numbers that are put on the do-not-call list at once: intents wait for no more."""
+"""Numbers that are put on the do-not-call list in one transaction, so that intents wait little."""
 
 _DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
-"""All that are in use in this process."""
+"""All databases of ledgers in this process."""
 
 
 class Ledger(LedgerReader):
     """The database of campaigns: a SQLite file, or a PostgreSQL database.
 
-    Its methods are called in any event loop; the database is used in two threads of the ledger's
-    own, one that writes, and one for what may take long to read. Of what waits, intents come first,
-    then changes, then claims, then all else. Each operation is one transaction, but that intents
-    that wait are committed together, and changes as well; what has thousands of rows is done in
-    blocks.
+    Its methods may be called in any event loop. The database is used in two threads of the ledger:
+    one that writes, and one for reading, which may take long. Operations that wait are done in this
+    order: intents, changes, claims, all others. Each operation is one transaction, except that
+    waiting intents are committed together, and so are waiting changes; operations on thousands of
+    rows are split into blocks.
 
     All methods raise `LedgerBusy` if another process locks the database for more than 15 seconds,
-    and `LedgerUnavailable` if it cannot be read or written; nothing is half-written then, and the
-    ledger goes on when that is over. Only where the connection to a server is lost during a commit,
-    what was to be written may be there.
+    and `LedgerUnavailable` if it cannot be read or written. Then nothing is half-written, and the
+    ledger continues once the database is available. Only if the connection to a server is lost
+    during a commit, the data may have been written.
     """
 
     def __init__(self, place: str | PathLike[str]) -> None:
-        """Name the database. Nothing is opened yet.
+        """Set the location of the database. Nothing is opened yet.
 
         Args:
-            place: the path of a SQLite file, which is made if there is none; or
+            place: the path of a SQLite file, which is created if missing; or
                 `postgresql://user:password@host/database`.
 
         Raises:
-            ConfigurationError: it is neither.
+            ConfigurationError: it is neither of these.
         """
         self._database = _database(place)
         super().__init__(self._database)
@@ -100,19 +100,21 @@ class Ledger(LedgerReader):
         await self.close()
 
     async def is_made(self) -> bool:
-        """Whether the database has a ledger. Nothing is made or changed; it need not be open.
+        """Return whether the database has a ledger, without creating or changing anything.
+
+        The ledger need not be open.
 
         Raises:
-            ConfigurationError: it is no database, or a package is missing.
+            ConfigurationError: it is not a database, or a package is missing.
             LedgerUnavailable: it cannot be read.
         """
         return await asyncio.to_thread(self._database.is_made)
 
     async def open(self) -> None:
-        """Open the database, and bring its schema up to date. It may be open already.
+        """Open the database, and migrate its schema to this version. It may be open already.
 
         Raises:
-            ConfigurationError: it is no database, it was written by a newer version of this
+            ConfigurationError: it is not a database, it was written by a newer version of this
                 package, or a package is missing.
         """
         if self._opened == 0:
@@ -126,29 +128,29 @@ class Ledger(LedgerReader):
             raise
 
     async def close(self) -> None:
-        """Finish what was begun, and close the database. `unlock` it before.
+        """Finish pending operations, and close the database. Call `unlock` first.
 
-        It is closed once it was closed as often as it was opened.
+        It is closed when `close` was called as often as `open`.
         """
         self._opened = max(0, self._opened - 1)
         if self._opened > 0:
             return
         try:
             await self._reader.close()
-        finally:  # also if whoever waits is cancelled
+        finally:  # also if the caller is cancelled
             try:
                 await self._writer.close()
             finally:
                 self._database.release_lock()
 
-    # The one dialer.
+    # The dialer that has the ledger.
 
     async def lock(self, now: int, longest_exchange: int) -> Holder | None:
-        """Take the place of the ledger's one dialer. Returns who has it; None: it was taken.
+        """Lock the ledger for its one dialer. Return the holder if it is another one; None: locked.
 
-        What a dead dialer has claimed is ready again then. What it was about to send is in doubt.
-        That becomes certain at `now` plus the longer of the two dialers' `longest_exchange`: the
-        milliseconds that one dial may take, from its intent to its answer.
+        Contacts that a dead dialer claimed are then ready again, and attempts that it was about to
+        send are in doubt. Their `certain_after` is `now` plus the longer of the two dialers'
+        `longest_exchange`: the milliseconds that one dial may take, from intent to response.
         """
 
         def enter(connection: Connection, wanted: Any) -> list[Holder | str]:
@@ -171,22 +173,22 @@ class Ledger(LedgerReader):
         return None
 
     async def beat(self, now: int) -> None:
-        """Say that the dialer lives.
+        """Renew the lease of the dialer.
 
         Raises:
-            LedgerLost: the place is another one's, or the file is not the one that was locked.
+            LedgerLost: another dialer has the ledger, or the file is not the one that was locked.
         """
         dialer = self._own
 
         def beat(connection: Connection) -> bool:
-            # A connection that was lost takes the place again, if nobody was quicker.
+            # If the lock was lost with its connection, take it again, unless another has it.
             return self._database.acquire_lock() and ledger_dialers.beat(connection, dialer, now)
 
         if not await self._writer.do(Urgency.CLAIM, beat):
             raise LedgerLost("another dialer has taken over the ledger")
 
     async def unlock(self, now: int) -> None:
-        """Leave the place to another dialer. What was claimed is ready again."""
+        """Give up the lock. Claimed contacts are ready again."""
         dialer = self._own
         await self._writer.do(Urgency.CLAIM, ledger_dialers.leave, dialer, now)
         self._database.release_lock()
@@ -201,10 +203,10 @@ class Ledger(LedgerReader):
     # Campaigns.
 
     async def create(self, name: str, settings: str, now: int) -> CampaignEntry:
-        """Make a campaign, or return the one there is with the same settings.
+        """Create a campaign, or return the existing one with the same settings.
 
         Raises:
-            InvalidRequest: there is one of that name with other settings.
+            InvalidRequest: a campaign of that name exists with other settings.
         """
         return await self._writer.do(Urgency.OTHER, ledger_campaigns.create, name, settings, now)
 
@@ -217,10 +219,10 @@ class Ledger(LedgerReader):
         *,
         only_from: Collection[CampaignState] | None = None,
     ) -> bool:
-        """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
+        """Set a campaign's state if its current state is in `only_from`; None: whatever it is.
 
-        Returns whether it was set. It is not completed while a contact has no outcome.
-        No intent of a campaign is taken after it was set to another state than in progress.
+        Return whether it was set. A campaign is not completed while a contact lacks an outcome.
+        Once the state is not in progress, no more intents of the campaign are taken.
         """
         return await self._writer.do(
             Urgency.CLAIM,
@@ -233,7 +235,7 @@ class Ledger(LedgerReader):
         )
 
     async def finish(self, campaign_id: int, state: ContactState, now: int) -> int:
-        """Give every contact that is to be dialled its outcome. Returns how many there were."""
+        """End all contacts that wait to be dialled, in this state. Return their number."""
         finish = ledger_campaigns.finish_some
         return await self._in_blocks(finish, campaign_id, state, now)
 
@@ -242,16 +244,16 @@ class Ledger(LedgerReader):
     async def add(
         self, campaign_id: int, contacts: Sequence[NewContact], now: int
     ) -> list[tuple[int, str]]:
-        """Add contacts. Those are not taken whose key, or a number, is in the campaign already.
+        """Add contacts, except those whose key, or a number, is in the campaign already.
 
-        A campaign that was completed is continued. A few thousand at a time are quickest.
+        A completed campaign continues. It is fastest with a few thousand contacts at a time.
 
         Returns:
-            Of those that were not taken, which one it was, and by what the campaign has it: its
-            "key", its key with an "other number", or a "number".
+            For each contact that was not added, its index, and what is in the campaign already:
+            its "key", its key with an "other number", or a "number".
 
         Raises:
-            InvalidRequest: the campaign was cancelled, or there is none.
+            InvalidRequest: the campaign was cancelled, or does not exist.
         """
         return await self._writer.do(Urgency.OTHER, self._add, campaign_id, contacts, now)
 
@@ -264,7 +266,7 @@ class Ledger(LedgerReader):
     async def claim(
         self, campaign_id: int, zones: Sequence[str], limit: int, now: int, lease_until: int
     ) -> list[ClaimedContact]:
-        """Take contacts of these time zones that are ready, the first ones first."""
+        """Claim ready contacts of these time zones, in order of rank."""
         dialer = self._own
 
         def claim(connection: Connection, wanted: Any) -> list[list[ClaimedContact]]:
@@ -281,33 +283,33 @@ class Ledger(LedgerReader):
         return claimed
 
     async def unclaim(self, contacts: Sequence[tuple[int, int | None]]) -> None:
-        """Give claimed contacts back: each is ready again, or waits until a moment."""
+        """Give claimed contacts back: each is ready again, or waits until its moment."""
         await self._writer.do(Urgency.CLAIM, ledger_contacts.unclaim, self._own, contacts)
 
     async def promote(
         self, campaign_id: int, now: int, limit: int = 1000
     ) -> tuple[int, int | None]:
-        """Make contacts ready that are due.
+        """Make waiting contacts ready that are due.
 
-        Returns how many they were, and when the next one is due, or was; None: never.
+        Return their number, and when the next one is due, or was; None: none waits.
         """
         return await self._writer.do(
             Urgency.CLAIM, ledger_contacts.promote, campaign_id, now, limit
         )
 
     async def recall(self, campaign_id: int, key: str) -> None:
-        """Make a contact ready that was unclaimed until `NEVER`."""
+        """Make a contact ready that waits until `NEVER`."""
         await self._writer.do(Urgency.CLAIM, ledger_contacts.recall, campaign_id, key)
 
     # Attempts.
 
     async def intend(self, intents: Sequence[Intent], within: float) -> list[IntentResult]:
-        """Write down dials that are about to leave, in `within` seconds. Only what is `TAKEN` may.
+        """Write the intents of dials, within `within` seconds. Only those `TAKEN` may be sent.
 
         Raises:
-            LedgerBusy: it did not take them in that time. They must not leave. Should they have
-                been written all the same, that is undone as soon as the database allows it: the
-                attempts are deleted, and their contacts claimed as before.
+            LedgerBusy: the ledger did not take them in that time. They must not be sent. If they
+                are written nevertheless, that is undone as soon as the database allows it: the
+                attempts are deleted, and their contacts are claimed as before.
             LedgerLost: the file is not the one that was locked. Nothing was written.
         """
         said: list[IntentResult] = await self._writer.call(
@@ -325,54 +327,53 @@ class Ledger(LedgerReader):
         return [[next(said) for _ in each] for each in wanted]
 
     async def record(self, changes: Sequence[Change]) -> None:
-        """Write what has become of attempts and of contacts.
+        """Write changes of attempts and contacts.
 
-        Those that were written before are not written again: where it was not known whether they
-        were, they may be given again.
+        Changes that were written before have no effect: if that is not known, pass them again.
         """
         await self._writer.call(Urgency.CHANGE, _record, changes)
 
     async def resolve(self, change: Change, now: int) -> bool:
-        """Write what a person has found out about an unresolved attempt, and its contact's outcome.
+        """Write a person's decision about an unresolved attempt, and its contact's new state.
 
-        Returns whether it was written. False: the attempt is not unresolved any more.
+        Return whether it was written. False: the attempt is not unresolved any more.
         """
         return await self._writer.do(Urgency.OTHER, ledger_resolving.resolve, change, now)
 
     # People.
 
     async def do_not_call(self, identities: Sequence[str], reason: str | None, now: int) -> None:
-        """Put numbers on the do-not-call list. No intent with one of them is taken from then on."""
+        """Put numbers on the do-not-call list. From then on no intent with one of them is taken."""
         listing = ledger_people.do_not_call_them
         for first in range(0, len(identities), _LISTED_TOGETHER):
             some = identities[first : first + _LISTED_TOGETHER]
             await self._writer.do(Urgency.CLAIM, listing, some, reason, now)
 
     async def allow(self, identities: Sequence[str]) -> int:
-        """Take numbers off the do-not-call list. Returns how many were on it."""
+        """Take numbers off the do-not-call list. Return how many were on it."""
         return await self._writer.do(Urgency.OTHER, ledger_people.allow, identities)
 
     async def remember(self, identity: str, dnd: bool, now: int) -> None:
-        """Write down whether a number is on the registry."""
+        """Remember whether a number is on the DND register."""
         await self._writer.do(Urgency.OTHER, ledger_people.remember, identity, dnd, now)
 
     async def forget(self, identity_or_key: str) -> int:
-        """Delete a person's contacts and attempts from all campaigns. Returns how many contacts.
+        """Delete a person's contacts and attempts from all campaigns. Return how many contacts.
 
-        On the do-not-call list a number stays.
+        The do-not-call list is not changed.
 
         Raises:
-            InvalidRequest: one is being dialled, or it is in doubt whether it was. Nothing was
-                deleted.
+            InvalidRequest: a contact is being dialled, has a call in progress, or is in doubt.
+                Nothing was deleted.
         """
         number = await self._writer.do(Urgency.OTHER, ledger_people.forget, identity_or_key)
         await asyncio.to_thread(self._database.tidy)
         return number
 
     async def purge(self, before: int) -> int:
-        """Delete contacts that ended before a moment, with their attempts. Returns how many.
+        """Delete contacts that ended before a moment, with their attempts. Return how many.
 
-        What the registry has said of numbers before is deleted as well.
+        Results of DND lookups from before that moment are deleted as well.
         """
         number = await self._in_blocks(ledger_people.purge_some, before)
         await self._in_blocks(ledger_people.purge_lookups, before)
@@ -419,5 +420,5 @@ def _release_locks() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # A child of the dialer would keep its place when it is dead.
+    # A forked child would keep the dialer's lock after the dialer has died.
     os.register_at_fork(after_in_child=_release_locks)

@@ -1,4 +1,4 @@
-"""Attempts in the ledger: intended before they leave, and changed as more of them is known."""
+"""Attempts in the ledger: their intents, and their later changes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.tables import attempts, campaigns, contacts
 from exotel_async.campaigns.words import CampaignState, ContactState
 
-# One statement, for each takes longer than the database needs for it. A campaign that is being
-# paused waits for the intents that were taken, and they for it.
+# One statement, as each has more overhead than the database needs to execute it. The lock on the
+# campaign makes a pause wait for intents that are being committed, and intents for a pause.
 _WHOSE: Final = Statement(
     select(
         contacts.c.id,
@@ -75,13 +75,13 @@ _CONTACTS: Final = Statement(
     .with_for_update()
 )
 _INTENT_COLUMNS: Final = tuple(one.name for one in fields(Intent) if one.name != "identities")
-"""The columns of an attempt that its intent has."""
+"""The columns of an attempt that its intent fills."""
 _INSERT: Final = Statement(insert(attempts), (*_INTENT_COLUMNS, "state", "dialer"))
 _NO_LONGER_TAKEN: Final = {"dialer": None, "lease_until": None}
 
 
 def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> list[IntentResult]:
-    """Write down what is about to leave. Returns what was decided of each."""
+    """Write the intents of dials. Return the decision on each."""
     ids = sorted({intent.contact_id for intent in intents})
     identities = [one for intent in intents for one in intent.identities]
     asked = {"ids": ids, "identities": identities}
@@ -103,7 +103,7 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
         elif not listed.isdisjoint(intent.identities):
             said.append(IntentResult.DO_NOT_CALL)
         else:
-            del rows[intent.contact_id]  # it is dialled once
+            del rows[intent.contact_id]  # so that it is dialled only once
             said.append(IntentResult.TAKEN)
             taken.append(intent)
     if taken:
@@ -128,8 +128,8 @@ def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None
 
 
 def undo_intent(connection: Connection, intent: Intent) -> None:
-    """Let an intent never have been: its attempt is deleted, and its contact claimed as before."""
-    # A server whose connection was lost may be committing it still: that is waited for.
+    """Undo an intent: delete its attempt, and have its contact claimed as before."""
+    # A server that lost the connection may still be committing the intent: wait for that.
     connection.execute(_HELD, {"contact": intent.contact_id})
     if connection.execute(_FORGET, {"attempt": intent.id}).rowcount:
         connection.execute(_CLAIMED_AGAIN, {"contact": intent.contact_id})
@@ -139,10 +139,10 @@ def undo_intent(connection: Connection, intent: Intent) -> None:
 
 
 def record(connection: Connection, changes: Sequence[Change]) -> None:
-    """Write what has become of attempts and of contacts, in the order of the changes.
+    """Write changes of attempts and contacts, in the order given.
 
     Raises:
-        ValueError: a contact that has its outcome lacks `ended_at`.
+        ValueError: a contact gets its outcome without `ended_at`.
     """
     own = _Rows(connection, _ATTEMPTS, {change.attempt_id for change in changes})
     theirs = _Rows(connection, _CONTACTS, {change.contact_id for change in changes})
@@ -176,7 +176,7 @@ def _update_of(table: Table, columns: tuple[str, ...]) -> Statement:
 
 
 def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
-    """Give those that have got their outcome their places in the order of outcomes."""
+    """Assign the contacts that got their outcome their positions in the order of outcomes."""
     ended: dict[int, list[int]] = {}
     for contact_id, values in theirs.changed.items():
         if values.get("ended_at") is not None:
@@ -188,7 +188,7 @@ def _number_outcomes(connection: Connection, theirs: _Rows) -> None:
 
 
 class _Rows:
-    """Rows that are changed in memory first, and then each written once."""
+    """Rows that are first changed in memory, and then written once each."""
 
     def __init__(self, connection: Connection, select_rows: Statement, ids: set[Any]) -> None:
         self._connection = connection
@@ -196,7 +196,7 @@ class _Rows:
         found = select_rows.rows(connection, {"ids": wanted}) if wanted else ()
         self.rows: dict[Any, dict[str, Any]] = {row.id: row._asdict() for row in found}
         self.changed: dict[Any, dict[str, Any]] = {}
-        """New values, by row."""
+        """New values by row id."""
 
     def change(self, row_id: Any, values: Mapping[str, Any]) -> None:
         self.changed.setdefault(row_id, {}).update(values)
@@ -212,7 +212,7 @@ class _Rows:
 
 
 def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return a contact's new values, with those that follow from them."""
+    """Return the new values of a contact, completed by those that follow from them."""
     state = ContactState(values["state"])
     if state.is_final and values.get("ended_at") is None:
         raise ValueError("a contact that has its outcome has ended at some moment")
@@ -234,7 +234,7 @@ _WRITTEN: Final[Mapping[str, Callable[[Any], str]]] = {
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values as their columns have them."""
+    """Convert values to what their columns store."""
     plain = {}
     for name, value in values.items():
         if isinstance(value, enum.Enum):

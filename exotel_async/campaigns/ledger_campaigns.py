@@ -22,7 +22,7 @@ from exotel_async.campaigns.tables import (
 from exotel_async.campaigns.words import CampaignState, ContactState
 from exotel_async.errors import InvalidRequest
 
-_BLOCK: Final = 1000  # contacts that get their outcome at once, when a campaign is finished
+_BLOCK: Final = 1000  # contacts that are ended in one transaction
 
 _ZONES: Final = select(counts.c.campaign_id, counts.c.name).where(
     counts.c.name.startswith(ledger_counts.ZONE), counts.c.value > 0
@@ -49,7 +49,7 @@ _LEFT: Final = select(counts.c.name).where(
     counts.c.name.in_(["pending", "in_progress", "in_doubt"]),
     counts.c.value > 0,
 )
-# Somebody else may make it at the same moment.
+# Another process may create it at the same moment.
 _CREATE: Final = text(
     "INSERT INTO campaigns (name, settings, state, created_at, outcomes)"
     " VALUES (:name, :settings, 'created', :now, 0) ON CONFLICT (name) DO NOTHING"
@@ -64,7 +64,8 @@ _SET_STATE: Final = (
         ended_at=bindparam("until"),
     )
 )
-# Readers that go on behind a place miss none: no other transaction has one until this one ends.
+# Readers that continue after a position miss none: the row lock keeps other transactions from
+# getting positions until this one ends.
 _NEXT_OUTCOMES: Final = Statement(
     update(campaigns)
     .where(campaigns.c.id == bindparam("campaign"))
@@ -95,10 +96,10 @@ _FINISH: Final = (
 
 
 def create(connection: Connection, name: str, settings: str, now: int) -> CampaignEntry:
-    """Make a campaign, or return the one there is with the same settings.
+    """Create a campaign, or return the existing one with the same settings.
 
     Raises:
-        InvalidRequest: there is one of that name with other settings.
+        InvalidRequest: a campaign of that name exists with other settings.
     """
     found = find(connection, name)
     if found is None:
@@ -111,7 +112,7 @@ def create(connection: Connection, name: str, settings: str, now: int) -> Campai
 
 
 def find(connection: Connection, name: str) -> CampaignEntry | None:
-    """Return the campaign of that name."""
+    """Return the campaign of that name; None: there is none."""
     row = connection.execute(_BY_NAME, {"campaign": name}).one_or_none()
     if row is None:
         return None
@@ -120,13 +121,13 @@ def find(connection: Connection, name: str) -> CampaignEntry | None:
 
 
 def find_with(connection: Connection, prefix: str, key: str) -> str | None:
-    """Return the name of a campaign that begins with `prefix` and has a contact with `key`."""
+    """Return the name, beginning with `prefix`, of a campaign with a contact `key`, if any."""
     name: str | None = connection.execute(_WITH, {"prefix": prefix, "key": key}).scalar()
     return name
 
 
 def list_all(connection: Connection) -> list[CampaignEntry]:
-    """Return all campaigns, the first one first."""
+    """Return all campaigns, oldest first."""
     zones: dict[int, list[str]] = {}
     for campaign_id, name in _ALL_ZONES.rows(connection, {}):
         zones.setdefault(campaign_id, []).append(name)
@@ -153,10 +154,10 @@ def set_state(
     *,
     only_from: Collection[CampaignState] | None = None,
 ) -> bool:
-    """Set a campaign's state; only if it is in one of `only_from`, unless that is None.
+    """Set a campaign's state if its current state is in `only_from`; None: whatever it is.
 
-    Returns whether it was set. It is not completed while a contact has no outcome.
-    No intent of a campaign is taken after it was set to another state than in progress.
+    Return whether it was set. A campaign is not completed while a contact lacks an outcome.
+    Once the state is not in progress, no more intents of the campaign are taken.
     """
     asked = {"campaign": campaign_id}
     row = connection.execute(_FOR_CHANGE, asked).one_or_none()
@@ -181,25 +182,25 @@ def set_state(
 
 
 def next_outcomes(connection: Connection, campaign_id: int, number: int) -> int:
-    """Return the first of so many next places in the order of a campaign's outcomes."""
+    """Reserve the next positions in the order of a campaign's outcomes. Return the first."""
     asked = {"campaign": campaign_id, "number": number}
     (row,) = _NEXT_OUTCOMES.rows(connection, asked)
     return int(row.outcomes) - number + 1
 
 
 def last_outcome(connection: Connection, campaign_id: int) -> int:
-    """Return the place of the campaign's last outcome; 0: it has none."""
+    """Return the position of the campaign's last outcome; 0: it has none."""
     found = connection.execute(_BY_ID, {"campaign": campaign_id}).one_or_none()
     return 0 if found is None else int(found.outcomes)
 
 
 def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
-    """Let a campaign that is completed go on, for it has new contacts.
+    """Continue a completed campaign, because it gets new contacts.
 
     Raises:
-        InvalidRequest: it is cancelled, or there is none.
+        InvalidRequest: it was cancelled, or does not exist.
     """
-    # Nobody completes it until they are added.
+    # The lock keeps it from being completed until they are added.
     row = connection.execute(_FOR_ADDING, {"campaign": campaign_id}).one_or_none()
     if row is None:
         raise InvalidRequest("campaign_id", campaign_id, "is no campaign of this ledger")
@@ -213,7 +214,7 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
 
 
 def finish_some(connection: Connection, campaign_id: int, state: ContactState, now: int) -> int:
-    """Give some of the contacts that are to be dialled an outcome. Returns how many: 0 at last."""
+    """End some of the contacts that wait to be dialled. Return how many; 0: none are left."""
     for statement in _TO_FINISH:
         found = {"campaign": campaign_id, "most": _BLOCK}
         ids = list(connection.execute(statement, found).scalars())

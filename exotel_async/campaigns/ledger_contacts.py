@@ -1,4 +1,4 @@
-"""Contacts in the ledger until they are dialled: added, due, claimed."""
+"""Contacts in the ledger before they are dialled: added, waiting, ready, claimed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OF_CAMPAIGN: Final = contacts.c.campaign_id == bindparam("campaign")
 _IDENTITIES: Final = select(contacts.c.identity, contacts.c.id).where(
     _OF_CAMPAIGN, among(contacts.c.identity, "identities")
 )
-# One statement: for the answer of each the thread waits, and then for the interpreter.
+# One statement: after each, the thread waits for the response, and then for the GIL.
 _KNOWN: Final = Statement(
     union_all(
         select(literal_column("0").label("is_identity"), contacts.c.key, contacts.c.id).where(
@@ -76,7 +76,7 @@ _ADDED: Final = (
     "attempts",
 )
 InsertRows = Callable[[Connection, str, Sequence[str], Iterable[tuple[Any, ...]]], None]
-"""Inserts many rows into a table, in the quickest way that the database has."""
+"""Inserts many rows into a table, in the fastest way that the database has."""
 
 _DUE: Final = Statement(
     select(contacts.c.id)
@@ -110,7 +110,7 @@ _IS_THERE: Final = Statement(
     .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
     .with_for_update(read=True)
 )
-# A claim that is being committed keeps it from this.
+# It waits for a claim of this dialer that is being committed.
 _NO_CLAIM: Final = select(dialers.c.id).where(dialers.c.id == bindparam("dialer")).with_for_update()
 _FIRST: Final = Statement(
     select(contacts.c.rank, *CLAIMED)
@@ -155,7 +155,7 @@ _RELEASE_LEASED: Final = RELEASE.where(
 
 
 def rank(priority: int, *, is_retry: bool) -> int:
-    """Return the order in which contacts are claimed and dialled: retries first in a priority."""
+    """Return the sort key for claiming and dialling: by priority, and retries before others."""
     return -2 * priority + (0 if is_retry else 1)
 
 
@@ -166,9 +166,9 @@ def add(
     new: Sequence[NewContact],
     now: int,
 ) -> list[tuple[int, str]]:
-    """Add contacts. Returns which were not taken, and why: see `_taken_by`."""
+    """Add contacts. Return the index of each that was not added, and why: see `_taken_by`."""
     ledger_campaigns.begin_again(connection, campaign_id, now)
-    # Of a row that is refused, PostgreSQL writes the key or the number to the server's log.
+    # Check first: if a row is refused, PostgreSQL writes the key or number to the server's log.
     keys, identities = _known(connection, campaign_id, new)
     refused: list[tuple[int, str]] = []
     taken: list[NewContact] = []
@@ -195,14 +195,14 @@ def add(
 def known(
     connection: Connection, campaign_id: int, new: Sequence[NewContact]
 ) -> list[tuple[int, str]]:
-    """Return which of these contacts the campaign has, and by what: see `_taken_by`."""
+    """Return the index of each contact in the campaign already, and why: see `_taken_by`."""
     keys, identities = _known(connection, campaign_id, new)
     by = ((index, _taken_by(one, keys, identities)) for index, one in enumerate(new))
     return [(index, what) for index, what in by if what is not None]
 
 
 def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
-    """Return how many contacts wait to be dialled again, and when the next one is due.
+    """Return how many contacts wait for a retry, and when the next one is due.
 
     It counts 10,000 at most. The moment is in milliseconds since the epoch; None: none waits.
     """
@@ -211,9 +211,9 @@ def retries(connection: Connection, campaign_id: int) -> tuple[int, int | None]:
 
 
 def _taken_by(one: NewContact, keys: dict[str, int], identities: dict[str, int]) -> str | None:
-    """Return by what a contact is there already: its "key", or a "number"; None: it is not.
+    """Return what is in the campaign already, its "key" or a "number"; None: neither.
 
-    It is "other number" where the contact of that key has not got its number.
+    It is "other number" if the contact with that key does not have its number.
     """
     if one.key in keys:
         is_same = identities.get(one.identity) == keys[one.key]
@@ -225,7 +225,7 @@ def _taken_by(one: NewContact, keys: dict[str, int], identities: dict[str, int])
 def _known(
     connection: Connection, campaign_id: int, new: Sequence[NewContact]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the keys and the identities that the campaign has already, and whose they are."""
+    """Return which keys and identities are in the campaign already, each with its contact's id."""
     identities = [one.identity for one in new]
     identities += [other for one in new for other in one.others]
     keys = [one.key for one in new]
@@ -237,8 +237,8 @@ def _known(
 
 
 def _row(campaign_id: int, one: NewContact) -> tuple[Any, ...]:
-    """Return a row with the columns `_ADDED`."""
-    # Whoever adds may have no other clock than the machine's. The dialer looks at Exotel's.
+    """Return a row of the columns `_ADDED`."""
+    # Not compared with the time here: it may be the machine's. The dialer goes by Exotel's.
     is_waiting = one.due_at is not None
     return (
         campaign_id,
@@ -275,9 +275,9 @@ def _add_others(connection: Connection, campaign_id: int, taken: Sequence[NewCon
 def promote(
     connection: Connection, campaign_id: int, now: int, limit: int = 1000
 ) -> tuple[int, int | None]:
-    """Make contacts ready that are due.
+    """Make waiting contacts ready that are due.
 
-    Returns how many they were, and when the next one is due, or was; None: never.
+    Return their number, and when the next one is due, or was; None: none waits.
     """
     due = {"campaign": campaign_id, "now": now, "most": limit}
     ids = [row.id for row in _DUE.rows(connection, due)]
@@ -296,7 +296,7 @@ def claim(
     limit: int,
     lease_until: int,
 ) -> list[ClaimedContact]:
-    """Take contacts that are ready; none if another dialer has this one's place."""
+    """Claim ready contacts; none if another dialer has taken over the ledger."""
     if not _IS_THERE.rows(connection, {"dialer": dialer}):
         return []
     rows: list[Any] = []
@@ -311,7 +311,7 @@ def claim(
 
 
 def claimed(row: Any) -> ClaimedContact:
-    """Return the contact of a row that has the columns `CLAIMED`."""
+    """Return the contact of a row with the columns `CLAIMED`."""
     values = {column.name: getattr(row, column.name) for column in CLAIMED}
     values["alternatives"] = tuple(json.loads(row.alternatives or "[]"))
     values["tries"] = json.loads(row.tries or "{}")
@@ -319,12 +319,12 @@ def claimed(row: Any) -> ClaimedContact:
 
 
 def recall(connection: Connection, campaign_id: int, key: str) -> None:
-    """Make a contact ready that was unclaimed until `NEVER`."""
+    """Make a contact ready that waits until `NEVER`."""
     connection.execute(_RECALL, {"campaign": campaign_id, "by_key": key})
 
 
 def unclaim(connection: Connection, dialer: str, back: Sequence[tuple[int, int | None]]) -> None:
-    """Give claimed contacts back: ready at once, or at a moment."""
+    """Give claimed contacts back: each is ready again, or waits until its moment."""
     if back:
         connection.execute(
             _UNCLAIM,
@@ -341,7 +341,7 @@ def unclaim(connection: Connection, dialer: str, back: Sequence[tuple[int, int |
 
 
 def unclaim_leased(connection: Connection, dialer: str, campaign_id: int, lease_until: int) -> None:
-    """Give those back that were claimed until a moment, if any were."""
+    """Give back the contacts that were claimed with this lease, if any."""
     connection.execute(_NO_CLAIM, {"dialer": dialer})
     leased = {"campaign": campaign_id, "by": dialer, "until": lease_until}
     connection.execute(_RELEASE_LEASED, leased)

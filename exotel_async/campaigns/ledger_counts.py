@@ -1,4 +1,4 @@
-"""The statistics of a campaign: counts, kept in the transactions that change what they count."""
+"""The statistics of a campaign: counts, updated in the transactions that change the rows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from exotel_async.campaigns.ledger_statement import Statement
 from exotel_async.campaigns.words import AttemptState, ContactState
 
 MILLIONTHS: Final = 1_000_000
-"""Of the account's currency, in which prices are summed."""
+"""Prices are summed in millionths of the account's currency."""
 _MOST: Final = 10**9
-"""Of the account's currency: what is more is no price, and may be more than can be summed."""
+"""Largest price, in the account's currency: more is an error, and might overflow the sum."""
 STATUS: Final = "status:"
 ZONE: Final = "zone:"
 
@@ -30,17 +30,17 @@ _ADD: Final = Statement(
 )
 
 Counts = Counter[tuple[int, str]]
-"""By how much each count of each campaign changes."""
+"""The change of each count, by campaign id and name."""
 
 
 def of_state(state: str) -> str:
-    """Return the count of contacts in a state."""
+    """Return the name of the count of contacts in a state."""
     found = ContactState(state)
     return "pending" if found in _PENDING else found.value.replace("-", "_")
 
 
 def of_attempt(row: Any) -> Counter[str]:
-    """Return what an attempt counts for; `row` has its columns by name."""
+    """Return what an attempt adds to each count; `row` has its columns by name."""
     counted: Counter[str] = Counter()
     state = row["state"]
     end_is_unknown = state == AttemptState.UNRESOLVED and row["sid"] is not None
@@ -58,19 +58,19 @@ def of_attempt(row: Any) -> Counter[str]:
 
 
 def millionths(price: Decimal) -> int:
-    """Return a price as it is summed."""
+    """Return a price in millionths; 0 if it is not plausible."""
     return int((price * MILLIONTHS).to_integral_value()) if abs(price) <= _MOST else 0
 
 
 def moved(counts: Counts, campaign_id: int, before: str, after: str) -> None:
-    """Count a contact in another state."""
+    """Count a contact in its new state instead of the old one."""
     counts[campaign_id, of_state(before)] -= 1
     counts[campaign_id, of_state(after)] += 1
 
 
 def write(connection: Connection, counts: Counts) -> None:
-    """Write the changes of counts."""
-    # In one order, so that two of these never wait for each other.
+    """Add the changes to the counts in the database."""
+    # In a fixed order, to avoid deadlocks between two transactions.
     changed = [
         {"campaign_id": campaign_id, "name": name, "value": value}
         for (campaign_id, name), value in sorted(counts.items())

@@ -1,4 +1,4 @@
-"""Whose ledger it is: the dialers that had it, and what a dead one has left behind."""
+"""The dialers that have had the ledger, and what a dead one has left behind."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ _CONTACTS_IN_DOUBT: Final = (
 
 
 def holder(connection: Connection, now: int) -> Holder:
-    """Return who has the ledger."""
+    """Return which process has the ledger."""
     row = connection.execute(_NEWEST).one_or_none()
-    # It may have begun just now, and not have said so yet.
+    # It may have started just now, and not have written its row yet.
     return Holder(host="", pid=0, since=now) if row is None else _holder(row)
 
 
 def alive(connection: Connection, now: int) -> Holder | None:
-    """Return the dialer that has the ledger, by its last sign of life; None: there is none."""
+    """Return the dialer whose lease on the ledger has not expired; None: there is none."""
     row = connection.execute(_NEWEST).one_or_none()
     return None if row is None or row.lease_until < now else _holder(row)
 
@@ -77,9 +77,9 @@ def _holder(row: Any) -> Holder:
 
 
 def enter(connection: Connection, now: int, longest_exchange: int) -> str:
-    """Begin as the one dialer that lives, after all others. Returns its id.
+    """Register the dialer that has the ledger, in place of all others. Return its id.
 
-    What dead ones have claimed is ready again, and what they were about to send is in doubt.
+    Contacts that dead dialers claimed are ready again, and their intents are in doubt.
     """
     connection.execute(_LEAVE_ALL, {"now": now})
     connection.execute(RELEASE)
@@ -119,12 +119,12 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
 
 
 def beat(connection: Connection, dialer: str, now: int) -> bool:
-    """Say that a dialer lives. Returns whether no other one has taken its place."""
+    """Renew the lease of a dialer. Return whether it still has the ledger."""
     sign: dict[str, Any] = {"dialer": dialer, "until": now + _LEASE_MS}
     return connection.execute(_BEAT, sign).rowcount == 1
 
 
 def leave(connection: Connection, dialer: str, now: int) -> None:
-    """End as a dialer: what it has claimed is ready again."""
+    """Deregister a dialer. Contacts that it claimed are ready again."""
     connection.execute(_RELEASE_OWN, {"by": dialer})
     connection.execute(_LEAVE, {"dialer": dialer, "now": now})

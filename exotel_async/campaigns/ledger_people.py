@@ -1,4 +1,4 @@
-"""People in the ledger: who is not to be called, what is known of numbers, and forgetting them."""
+"""People in the ledger: the do-not-call list, DND results, and the deletion of contacts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from exotel_async.campaigns.words import AttemptState, ContactState
 from exotel_async.errors import InvalidRequest
 from exotel_async.masking import mask_number
 
-_BLOCK: Final = 500  # contacts that are deleted at once
+_BLOCK: Final = 500  # rows that are deleted in one transaction
 
 _LIST: Final = text(
     "INSERT INTO do_not_call (identity, added_at, reason) VALUES (:identity, :now, :reason)"
@@ -50,7 +50,7 @@ _REMEMBERED: Final = select(lookups.c.identity, lookups.c.dnd).where(
     among(lookups.c.identity, "identities"), lookups.c.looked_up_at >= bindparam("since")
 )
 
-# The register knows Indian numbers alone.
+# The DND register has only Indian numbers.
 _TO_LOOK_UP: Final = (
     select(func.count())
     .select_from(contacts)
@@ -74,7 +74,7 @@ _MAY_RING: Final = (
 _HAS_CALL: Final = exists().where(
     attempts.c.contact_id == contacts.c.id, attempts.c.state.in_(_MAY_RING)
 )
-# Of each campaign by itself, as the indexes have them: nobody else is read for it.
+# By campaign, as the indexes begin with it: so no other contacts are read.
 _WHO: Final = bindparam("who", type_=Text())
 _EACH: Final = select(campaigns.c.id)
 _WITH_CALLS: Final = _EACH.where(campaigns.c.name.startswith(SINGLE_CALLS))
@@ -120,43 +120,44 @@ def do_not_call_them(
 
 
 def allow(connection: Connection, identities: Sequence[str]) -> int:
-    """Take numbers off the do-not-call list. Returns how many were on it."""
+    """Take numbers off the do-not-call list. Return how many were on it."""
     return connection.execute(_ALLOW, {"identities": list(identities)}).rowcount
 
 
 def listed(connection: Connection, identities: Sequence[str]) -> set[str]:
-    """Return those that are on the do-not-call list."""
+    """Return those of these numbers that are on the do-not-call list."""
     return set(connection.execute(LISTED, {"identities": list(identities)}).scalars())
 
 
 def remember(connection: Connection, identity: str, dnd: bool, now: int) -> None:
-    """Write down whether a number is on the registry."""
+    """Remember whether a number is on the DND register."""
     connection.execute(_REMEMBER, {"identity": identity, "dnd": dnd, "now": now})
 
 
 def remembered(connection: Connection, identities: Sequence[str], since: int) -> dict[str, bool]:
-    """Return whether numbers are on the registry, of those written down since then."""
+    """Return, by number, the DND results that were remembered since a moment."""
     asked = {"identities": list(identities), "since": since}
     return {row.identity: row.dnd for row in connection.execute(_REMEMBERED, asked)}
 
 
 def to_look_up(connection: Connection, campaign_id: int, since: int) -> int:
-    """Return how many contacts that are to be dialled have numbers not looked up since then."""
+    """Return how many contacts to be dialled have a number not looked up since a moment."""
     asked = {"campaign": campaign_id, "since": since}
     return int(connection.execute(_TO_LOOK_UP, asked).scalar_one())
 
 
 def forget(connection: Connection, who: str) -> int:
-    """Delete a person, by an identity or a key, from all campaigns. Returns how many contacts.
+    """Delete a person, by an identity or a key, from all campaigns. Return how many contacts.
 
     Raises:
-        InvalidRequest: one of them is being dialled, or in doubt. Nothing is deleted.
+        InvalidRequest: a contact is being dialled, has a call in progress, or is in doubt.
+            Nothing is deleted.
     """
     rows = connection.execute(_PERSON, {"who": who}).all()
     if any(row.state in _BEING_DIALLED or row.has_call for row in rows):
         rule = "is being dialled, or it is in doubt whether it was: forget it when that is over"
         raise InvalidRequest("contact", who, rule, shown=mask_number(who))
-    # Those of single calls have the key behind the number.
+    # Identities of single calls have the key appended.
     numbers = {who, *(row.identity.removesuffix(f" {row.key}") for row in rows)}
     numbers.update(connection.execute(_OTHERS, {"ids": [row.id for row in rows]}).scalars())
     connection.execute(_NO_LOOKUPS, {"identities": sorted(numbers)})
@@ -165,14 +166,14 @@ def forget(connection: Connection, who: str) -> int:
 
 
 def purge_some(connection: Connection, before: int) -> int:
-    """Delete some of the contacts that have ended before a moment. Returns how many: 0 at last."""
+    """Delete some of the contacts that ended before a moment. Return how many; 0: none are left."""
     rows = connection.execute(_OLD, {"before": before}).all()
     _delete(connection, rows)
     return len(rows)
 
 
 def purge_lookups(connection: Connection, before: int) -> int:
-    """Delete some of what was learned of numbers before a moment. Returns how many: 0 at last."""
+    """Delete some DND results from before a moment. Return how many; 0: none are left."""
     old = connection.execute(_OLD_LOOKUPS, {"before": before}).scalars().all()
     connection.execute(_NO_LOOKUPS, {"identities": list(old)})
     return len(old)

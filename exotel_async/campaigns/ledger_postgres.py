@@ -21,31 +21,31 @@ from exotel_async.masking import redact
 _OPTIONS: Final = {
     "application_name": "exotel-async",
     "connect_timeout": 5,
-    # A prepared statement keeps the plan that was right for the tables while they were empty.
+    # A prepared statement would keep a plan that was made while the tables were empty.
     "prepare_threshold": None,
-    # Seconds until a server that is gone is noticed.
+    # To notice within seconds that the server is gone.
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_LOCK_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
+_LOCK_MS: Final = 200  # then the thread checks for other operations
 _SET_UP: Final = text(
     "SELECT set_config('lock_timeout', :lock, false),"
-    # What is committed survives a crash, whatever is usual on that server.
+    # Commits must survive a crash, whatever the server's default is.
     " CASE WHEN current_setting('synchronous_commit') = 'off'"
     " THEN set_config('synchronous_commit', 'on', false) END,"
-    # A machine that is gone has its place no longer than a server is waited for. Usual are hours.
+    # So that the lock of a machine that is gone is freed within seconds. The default is hours.
     " set_config('tcp_keepalives_idle', '5', false),"
     " set_config('tcp_keepalives_interval', '2', false),"
     " set_config('tcp_keepalives_count', '3', false)"
 )
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})  # locked, deadlock, serialization
-_MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: of data, constraints, and syntax
+_MISTAKES: Final = ("22", "23", "42", "0A")  # classes of SQLSTATE: data, constraints, syntax
 _UNASKED: Final = frozenset({"DataError", "ProgrammingError"})  # psycopg's, without an SQLSTATE
 _NO_PRIVILEGE: Final = "42501"
 
-# Two keys of 32 bits: one of this package, and one of the tables' schema or of a campaign.
+# Advisory locks have two keys of 32 bits: one of this package, and one for the schema or campaign.
 _DIALER_LOCK: Final = 1163415628
 _ADDING: Final = 1163415629
 _TRY_LOCK: Final = text(f"SELECT pg_try_advisory_lock({_DIALER_LOCK}, hashtext(current_schema()))")
@@ -57,18 +57,18 @@ _SERIALIZE: Final = text(f"SELECT pg_advisory_xact_lock({_ADDING}, :campaign_id)
 
 
 class Postgres:
-    """Connections to one database, and the place of its one dialer."""
+    """Connections to one database, and the lock of its one dialer."""
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self._lock_connection: Connection | None = None
 
     def __str__(self) -> str:
-        # Its query may hold another password.
+        # The query of the URL may hold another password.
         return self._url.set(drivername="postgresql", query={}).render_as_string()
 
     def is_made(self) -> bool:
-        """Whether the database has a ledger. Nothing is made by that."""
+        """Return whether the database has a ledger, without creating anything."""
         try:
             connection = self.connect(to_read=True)
             try:
@@ -80,13 +80,13 @@ class Postgres:
             raise (self.failure(error) or error) from None
 
     def connect(self, *, to_read: bool) -> Connection:
-        """Return a connection of the calling thread. What it commits is durable."""
+        """Return a connection for the calling thread. Its commits are durable."""
         try:
             engine = create_engine(
                 self._url,
                 poolclass=NullPool,
                 connect_args=dict(_OPTIONS),
-                # Whatever is usual on that server, or for that role.
+                # Whatever the default of the server or role is.
                 isolation_level="READ COMMITTED",
                 hide_parameters=True,
             )
@@ -100,7 +100,7 @@ class Postgres:
         return connection
 
     def serialize(self, connection: Connection, campaign_id: int) -> None:
-        """Let nobody else add to the campaign until the transaction ends."""
+        """Keep others from adding to the campaign until the transaction ends."""
         connection.execute(_SERIALIZE, {"campaign_id": campaign_id % 2**31})
 
     def insert(
@@ -110,24 +110,24 @@ class Postgres:
         columns: Sequence[str],
         rows: Iterable[tuple[Any, ...]],
     ) -> None:
-        """Insert rows; what is refused of them is a mistake of ours."""
+        """Insert rows with COPY. All of them must be valid."""
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
         with driver_cursor(connection) as cursor, cursor.copy(statement) as copy:
             for row in rows:
                 copy.write_row(row)
 
     def failure(self, error: Exception) -> ExotelError | None:
-        """Return what an error of the database means to users; None: it is another one."""
+        """Return the error that users get for one of the database; None: it is not one of these."""
         original: Any = error.orig if isinstance(error, DBAPIError) else error
         if not hasattr(original, "sqlstate"):
             return None
         state: str | None = original.sqlstate
         if state in _BUSY:
             return LedgerBusy(f"{self}: another connection has locked it")
-        # Its first line names what is wrong; the others may have a statement's values.
+        # Only the first line, which says what is wrong: the others may show a statement's values.
         first, *_ = str(original).strip().split("\n")
         said = f"{self}: {redact(first)}"
-        if state is None:  # the server was not asked
+        if state is None:  # the error is not from the server
             is_mistake = not _UNASKED.isdisjoint(one.__name__ for one in type(original).__mro__)
         else:
             is_mistake = state[:2] in _MISTAKES and state != _NO_PRIVILEGE
@@ -136,10 +136,10 @@ class Postgres:
         return LedgerUnavailable(said)
 
     def tidy(self) -> None:
-        """Leave nothing of what was deleted: that is the server's to do."""
+        """Do nothing: the server itself removes what was deleted."""
 
     def acquire_lock(self) -> bool:
-        """Take the place of the database's one dialer. It is free again when the process dies."""
+        """Take the lock of the database's one dialer. It is freed when the process dies."""
         if self._has_lock():
             return True
         if self._lock_connection is None:
@@ -159,22 +159,22 @@ class Postgres:
             return False
 
     def check_file(self) -> None:
-        """See whether what is written is seen by all: on a server it is."""
+        """Do nothing: only a SQLite file can be replaced while a dialer uses it."""
 
     def release_lock(self) -> None:
-        """Let another dialer have the place."""
+        """Free the lock for another dialer."""
         connection, self._lock_connection = self._lock_connection, None
         if connection is not None:
             with suppress(SQLAlchemyError):
                 connection.close()
 
     def release_after_fork(self) -> None:
-        """Have no part in the place, in a child of the process that has it."""
+        """Give up the lock in a forked child, so that only the parent holds it."""
         if self._lock_connection is None or self._lock_connection.invalidated:
             return
         driver: Any = self._lock_connection.connection.driver_connection
         if not driver.closed:
-            # To close the connection would end the parent's session.
+            # Closing the connection would end the parent's session: replace the socket instead.
             nothing = os.open(os.devnull, os.O_RDWR)
             os.dup2(nothing, driver.fileno())
             os.close(nothing)

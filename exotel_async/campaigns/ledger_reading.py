@@ -1,4 +1,4 @@
-"""What users and dialers read of the ledger."""
+"""The queries that users and dialers make on the ledger."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _OF_CONTACTS: Final = Statement(
 
 
 def statistics(connection: Connection, campaign: int | str) -> CampaignStatistics | None:
-    """Return how a campaign stands, by its id or its name; None: there is none."""
+    """Return the statistics of a campaign, by its id or name; None: there is none."""
     column = campaigns.c.name if isinstance(campaign, str) else campaigns.c.id
     rows = connection.execute(_COUNTS.where(column == campaign)).all()
     if not rows:
@@ -153,7 +153,7 @@ def statistics(connection: Connection, campaign: int | str) -> CampaignStatistic
 
 
 def pending_zones(connection: Connection, campaign_id: int, zones: Sequence[str]) -> list[str]:
-    """Return those of these time zones in which contacts are to be dialled, now or later."""
+    """Return those of these time zones that have contacts to be dialled, now or later."""
     asked = {"of_campaign": campaign_id}
     return [
         zone
@@ -165,7 +165,7 @@ def pending_zones(connection: Connection, campaign_id: int, zones: Sequence[str]
 def open_attempts(
     connection: Connection, states: Sequence[AttemptState], after_id: str = "", limit: int = 1000
 ) -> list[OpenAttempt]:
-    """Return attempts that are intended, in doubt, placed or ended, in order of their ids."""
+    """Return unsettled attempts in one of these states, in order of their ids."""
     asked = {"states": [state.value for state in states], "after": after_id, "most": limit}
     return [_open(row) for row in connection.execute(_OPEN, asked)]
 
@@ -173,7 +173,7 @@ def open_attempts(
 def find_attempt(
     connection: Connection, attempt_id: str | None = None, *, sid: str | None = None
 ) -> OpenAttempt | None:
-    """Return an attempt in whatever state, by its id or by its call's SID."""
+    """Return an attempt in any state, by its id or its call's SID; None: there is none."""
     if attempt_id is not None:
         row = connection.execute(_BY_ID, {"attempt": attempt_id}).one_or_none()
     else:
@@ -202,7 +202,7 @@ def _open(row: Any) -> OpenAttempt:
 def sids_near(
     connection: Connection, identities: Sequence[str], since: int, until: int
 ) -> list[str]:
-    """Return the SIDs of calls to the people with these numbers, intended in that time."""
+    """Return the SIDs of calls to the people with these numbers, with intents in that time."""
     asked = {"identities": list(identities), "since": since, "until": until}
     return list(connection.execute(_SIDS_NEAR, asked).scalars())
 
@@ -210,10 +210,10 @@ def sids_near(
 def outcomes(
     connection: Connection, campaign_id: int, after: int, limit: int
 ) -> list[tuple[int, ContactOutcome]]:
-    """Return contacts that have their outcome, in the order in which they got it.
+    """Return outcomes of contacts, in the order in which they were recorded.
 
-    Each comes with its place in that order, from 1, to be passed as `after` for those behind it.
-    A reader that continues so misses none.
+    Each comes with its position in that order, from 1, to be passed as `after` for the next page.
+    A reader that continues like this misses none.
     """
     asked = {"of_campaign": campaign_id, "after": after, "most": limit}
     rows = _ENDED.rows(connection, asked)
@@ -222,7 +222,7 @@ def outcomes(
 
 
 def outcome(connection: Connection, campaign_id: int, key: str) -> ContactOutcome | None:
-    """Return how a contact stands, whether it has its outcome or not; None: there is none."""
+    """Return the current state of a contact, final or not; None: there is no such contact."""
     asked = {"of_campaign": campaign_id, "by_key": key}
     found = _outcomes(connection, connection.execute(_BY_KEY, asked).all())
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""What a person has found out about a dial of which it could not be known whether it rang."""
+"""Writes a person's decision about an unresolved attempt."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _NO_OUTCOME: Final = {"outcome": None, "ended_at": None, "reason": None}
 
 
 def resolve(connection: Connection, change: Change, now: int) -> bool:
-    """Write what became of an unresolved attempt, and of its contact.
+    """Write the result of an unresolved attempt, and its contact's new state.
 
-    A contact that is to be dialled again is cancelled where the campaign was; a campaign that was
-    completed continues.
-    Returns whether it was written. False: the attempt is not unresolved any more.
+    A contact that is to be dialled again is cancelled if its campaign was cancelled; a completed
+    campaign continues.
+    Return whether it was written. False: the attempt is not unresolved any more.
     """
     row = connection.execute(_CAMPAIGN_OF, {"attempt": change.attempt_id}).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""The schema of the ledger's database, brought to this version when it is opened."""
+"""Migrates the schema of the ledger's database to this version when it is opened."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MIGRATING: Final = text("SELECT pg_advisory_xact_lock(1163415630, 0)")
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Make the tables, or change them to what this version of the package has.
+    """Create the tables, or migrate them to this version of the package.
 
     Raises:
         ConfigurationError: the database was written by a newer version of the package, or has
-            tables of something else with the same names.
+            tables with the same names that are not a ledger's.
     """
     if _version(connection) == VERSION:
         return
@@ -50,7 +50,7 @@ def _version(connection: Connection) -> str | None:
 
 
 def _migrate(connection: Connection) -> None:
-    # It takes a tenth of a second to import, and is needed once for each version.
+    # Alembic takes a tenth of a second to import, and is needed once per version.
     try:
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What the ledger's statements have in common on both databases."""
+"""Helpers for the ledger's SQL statements, for both databases."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _UNWRITABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def writable(said: str) -> str:
-    """Return a text of others as both databases take it: without NUL, and halves of characters."""
+    """Return a text that both databases accept: NUL and lone surrogates are replaced."""
     return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", said)
 
 
 class _Listing(TypeDecorator[Sequence[Any]]):
-    """Many values as one parameter, which is JSON: an array takes psycopg ten times as long."""
+    """Many values as one JSON parameter: psycopg takes ten times as long for an array."""
 
     impl = Text
     cache_ok = True
@@ -33,9 +33,9 @@ class _Listing(TypeDecorator[Sequence[Any]]):
 
 
 class _Among(FunctionElement[Any]):
-    """Whether a column is one of many values, however many: it is the same statement.
+    """Whether a column equals one of many values. Their number does not change the SQL.
 
-    It has no type, for of a boolean SQLAlchemy would make `... = 1`, and SQLite use no index.
+    It has no type: for a boolean, SQLAlchemy would add `= 1`, and SQLite would not use an index.
     """
 
     inherit_cache = True
@@ -57,11 +57,11 @@ def _of_json(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
 def _of_items(element: _Among, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(one, **options) for one in element.clauses)
     number = "::bigint" if isinstance(element.column.type, BigInteger) else ""
-    # Not `= ANY(...)`: where the table seems small, each row would be compared with each value.
+    # Not `= ANY(...)`: if the table seems small, each row would be compared with each value.
     items = f"SELECT value{number} FROM json_array_elements_text(CAST({values} AS json))"  # noqa: S608
     return f"({column} IN ({items}))"
 
 
 def among(column: ColumnElement[Any], parameter: str) -> ColumnElement[bool]:
-    """Whether the column is one of the values of a parameter, which is a list."""
+    """Return the condition that a column is one of the values of a list parameter."""
     return _Among(column, bindparam(parameter, type_=_Listing()))

@@ -26,13 +26,13 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_BUSY_MS: Final = 200  # milliseconds; then the thread looks at what else is to be done
+_BUSY_MS: Final = 200  # then the thread checks for other operations
 _OWNER_ONLY: Final = 0o600
-# Pages that are kept in memory, to write and to read: of a million contacts the indexes have more.
+# Page caches for writing and reading. The indexes of a million contacts are larger.
 _CACHE_KIB: Final = 24_576
 _CACHE_TO_READ_KIB: Final = 4096
-# Where many contacts are added, they change the same pages again and again: those are copied from
-# the log into the file less often than it is usual.
+# Adding many contacts changes the same pages repeatedly: so copy them from the log into the file
+# less often than by default.
 _PAGES_IN_LOG: Final = 8000
 _LONGEST_LOG: Final = 64 << 20  # bytes
 
@@ -49,20 +49,20 @@ _PASSING: Final = {
 
 
 class SQLite:
-    """Connections to one file, and the place of its one dialer."""
+    """Connections to one file, and the lock of its one dialer."""
 
     def __init__(self, path: Path) -> None:
-        # It stays the same file wherever the process goes, and has one dialer by whatever name.
+        # The real path: it stays valid if the working directory changes, and is the same for links.
         self.path: Path = Path(os.path.realpath(path))
         self._lock: int | None = None
         self._file: tuple[int, int] | None = None
-        """The file that is written to."""
+        """The device and inode of the file that is written to."""
 
     def __str__(self) -> str:
         return str(self.path)
 
     def is_made(self) -> bool:
-        """Whether the file has a ledger. It is not made by that, nor changed."""
+        """Return whether the file has a ledger, without creating or changing it."""
         try:
             if not self.path.exists():
                 return False
@@ -75,7 +75,7 @@ class SQLite:
             raise (self.failure(error) or error) from None
 
     def connect(self, *, to_read: bool) -> Connection:
-        """Return a connection of the calling thread. The file is made if there is none."""
+        """Return a connection for the calling thread. The file is created if missing."""
         self.check_file()
         engine = create_engine(
             URL.create("sqlite", database=str(self.path)),
@@ -86,8 +86,8 @@ class SQLite:
         cache = _CACHE_TO_READ_KIB if to_read else _CACHE_KIB
         event.listen(engine, "connect", lambda new, _: self._set_up(new, cache))
         event.listen(engine, "begin", _begin_to_read if to_read else _begin_to_write)
-        # Only a file that is not there is opened here: to close one anywhere would take from this
-        # process all locks it has on it, and others would remove the log it writes to.
+        # Open only a missing file here: closing an existing one would drop all locks that this
+        # process has on it, and others would remove the log that it writes to.
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
         except FileExistsError:
@@ -100,12 +100,12 @@ class SQLite:
         return connection
 
     def _set_up(self, connection: sqlite3.Connection, cache: int) -> None:
-        # WAL lets others read while one writes.
+        # WAL lets others read during a write.
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise ConfigurationError(f"{self}: SQLite can keep no write-ahead log on that disk")
         for setting in (
-            # What is committed survives a loss of power; on macOS a plain fsync does not do that.
+            # Commits survive a power loss, for which a plain fsync does not suffice on macOS.
             "synchronous = FULL",
             "fullfsync = ON",
             "foreign_keys = ON",
@@ -117,7 +117,7 @@ class SQLite:
             connection.execute(f"PRAGMA {setting}")
 
     def serialize(self, connection: Connection, campaign_id: int) -> None:
-        """Let nobody else add to the campaign until the transaction ends: that is so by itself."""
+        """Do nothing: in SQLite, only one transaction writes at a time."""
 
     def insert(
         self,
@@ -126,9 +126,9 @@ class SQLite:
         columns: Sequence[str],
         rows: Iterable[tuple[Any, ...]],
     ) -> None:
-        """Insert rows; SQLAlchemy alone would take as long for it again as SQLite does.
+        """Insert rows without SQLAlchemy, which would double the time.
 
-        Many with one statement: after each of them the thread waits for the interpreter.
+        Each statement inserts many, as the thread waits for the GIL after each.
         """
         row = f"({', '.join('?' * len(columns))})"
         start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
@@ -139,7 +139,7 @@ class SQLite:
             connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
 
     def failure(self, error: Exception) -> ExotelError | None:
-        """Return what an error of the database means to users; None: it is another one."""
+        """Return the error that users get for one of the database; None: it is not one of these."""
         original = error.orig if isinstance(error, DBAPIError) else error
         if not isinstance(original, sqlite3.Error):
             return None
@@ -155,11 +155,11 @@ class SQLite:
         return ExotelError(f"{self}: {redact(str(original))}")
 
     def tidy(self) -> None:
-        """Leave nothing in the log of what was deleted; what somebody is reading stays there."""
+        """Remove deleted data from the log, except what other connections are reading."""
         try:
             connection = self.connect(to_read=False)
             try:
-                # The former copies beside writers what there is, who wait for the latter alone.
+                # PASSIVE copies most of it without blocking writers, who wait only for TRUNCATE.
                 for how in ("PASSIVE", "TRUNCATE"):
                     connection.connection.cursor().execute(f"PRAGMA wal_checkpoint({how})")
             finally:
@@ -169,10 +169,10 @@ class SQLite:
             raise (self.failure(error) or error) from None
 
     def acquire_lock(self) -> bool:
-        """Take the place of the file's one dialer. It is free again when the process dies.
+        """Take the lock of the file's one dialer. It is freed when the process dies.
 
         Raises:
-            LedgerLost: the file that is written to is not the one at the path any more.
+            LedgerLost: the file that is written to is no longer the one at the path.
         """
         if self._lock is not None:
             self.check_file()
@@ -199,7 +199,7 @@ class SQLite:
         return True
 
     def check_file(self) -> None:
-        """See that the dialer that has the place writes to the file that others see.
+        """Check that the dialer with the lock writes to the file that is at the path.
 
         Raises:
             LedgerLost: it does not.
@@ -219,13 +219,13 @@ class SQLite:
         return found.st_dev, found.st_ino
 
     def release_lock(self) -> None:
-        """Let another dialer have the place."""
+        """Free the lock for another dialer."""
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
 
     def release_after_fork(self) -> None:
-        """Have no part in the place, in a child of the process that has it."""
+        """Give up the lock in a forked child, so that only the parent holds it."""
         self.release_lock()
 
 
@@ -234,7 +234,7 @@ def _begin_to_read(connection: Connection) -> None:
 
 
 def _begin_to_write(connection: Connection) -> None:
-    # At once for writing: a transaction that only then finds out that it must wait, cannot wait.
+    # Take the write lock at once: SQLite cannot wait for it in a transaction that began by reading.
     _driver(connection).execute("BEGIN IMMEDIATE")
 
 
@@ -250,6 +250,6 @@ def _is_locked(file: int) -> bool:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # on Windows it is the latter
+    except (BlockingIOError, PermissionError):  # Windows raises the latter
         return False
     return True

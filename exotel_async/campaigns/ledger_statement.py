@@ -1,6 +1,6 @@
-"""Statements that are executed for each dial: compiled once, and given to the driver as they are.
+"""Statements that are executed for each dial: compiled once, and passed directly to the driver.
 
-For one row, SQLAlchemy takes several times as long to execute a statement as the database does.
+For a single row, SQLAlchemy takes several times as long to execute a statement as the database.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Parameters = Mapping[str, Any]
 
 @frozen
 class _Compiled:
-    """A statement in the words of one database."""
+    """A statement compiled for one database."""
 
     sql: str
     order: Sequence[str] | None
-    """The parameters' names, in their order; None: the driver takes them by name."""
+    """The parameters' names in positional order; None: the driver takes them by name."""
     literals: Parameters
-    """Values that the statement itself has."""
+    """The values of parameters that the statement itself contains."""
     processors: Mapping[str, _Processor]
-    """How each parameter becomes what the driver takes."""
+    """Functions that convert each parameter for the driver."""
     make_row: Callable[[Sequence[Any]], Any]
 
     def bound(self, parameters: Parameters) -> Any:
@@ -44,26 +44,26 @@ class Statement:
     """A statement for both databases, with named parameters."""
 
     def __init__(self, clause: ClauseElement, sets: Sequence[str] | None = None) -> None:
-        """Keep a statement. It is compiled when it is executed first.
+        """Store a statement. It is compiled when it is first executed.
 
         Args:
             clause: the statement.
-            sets: of an INSERT or an UPDATE, the columns whose values are parameters; None: those
-                that it names.
+            sets: for an INSERT or UPDATE, the columns whose values are parameters; None: the
+                columns that the statement names.
         """
         self._clause: Final = clause
         self._sets: Final = None if sets is None else list(sets)
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, connection: Connection, parameters: Parameters) -> list[Any]:
-        """Return the rows that it has: named tuples of the driver's own values."""
+        """Execute it, and return the rows as named tuples of the driver's values."""
         compiled = self._of(connection.dialect)
         with driver_cursor(connection) as cursor:
             cursor.execute(compiled.sql, compiled.bound(parameters))
             return [compiled.make_row(row) for row in cursor.fetchall()]
 
     def execute(self, connection: Connection, *parameters: Parameters) -> None:
-        """Execute it, once with each of these."""
+        """Execute it once for each mapping of parameters."""
         compiled = self._of(connection.dialect)
         with driver_cursor(connection) as cursor:
             if len(parameters) == 1:
@@ -80,7 +80,7 @@ class Statement:
 
 @contextmanager
 def driver_cursor(connection: Connection) -> Iterator[Any]:
-    """Open a cursor of the driver. SQLAlchemy is told if the connection is lost meanwhile."""
+    """Open a cursor of the driver. If the connection is lost, SQLAlchemy's is invalidated."""
     driver = connection.connection
     cursor: Any = driver.cursor()
     try:
@@ -88,7 +88,7 @@ def driver_cursor(connection: Connection) -> Iterator[Any]:
     except Exception as error:
         lost: Any = error
         if connection.dialect.is_disconnect(lost, driver.driver_connection, cursor):
-            # Else a rollback is tried, and its failure raised instead.
+            # Otherwise SQLAlchemy would try a rollback, and raise its failure instead.
             connection.invalidate(error)
         raise
     finally:

@@ -1,4 +1,4 @@
-"""The thread in which the operations of a ledger run, the most urgent ones first."""
+"""The thread in which the operations of a ledger run, most urgent first."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from exotel_async.campaigns.errors import LedgerBusy, LedgerUnavailable
 from exotel_async.errors import ConfigurationError, ExotelError
 
-PATIENCE: Final = 15.0  # seconds for which an operation is tried while others lock the database
-_LONGEST_END: Final = 30.0  # seconds to finish what was begun
+PATIENCE: Final = 15.0  # seconds for which an operation waits while others lock the database
+_LONGEST_END: Final = 30.0  # seconds to finish pending operations when closing
 _PAUSE: Final = 0.2  # seconds between tries to undo
 
 
 class Urgency(enum.IntEnum):
-    """Which operations run before which."""
+    """The order in which waiting operations run."""
 
     INTENT = 0
     CHANGE = 1
@@ -31,22 +31,22 @@ class Urgency(enum.IntEnum):
 
 
 _DATABASE_FAILURES: Final = (LedgerUnavailable, ConfigurationError)
-"""Errors that are not of one operation alone."""
+"""Errors that concern the whole database, not one operation."""
 _TOGETHER: Final = (Urgency.INTENT, Urgency.CHANGE)
-"""Those that wait are committed in one transaction."""
+"""All waiting operations of such an urgency are committed in one transaction."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Run = Callable[[Connection, list[Any]], list[Any]]
-"""An operation: it takes what each of some callers wants, and returns what each is told."""
+"""An operation: takes the arguments of several callers, and returns a result for each."""
 Undo = Callable[[Connection, Any, Any], None]
-"""Undoes an operation, if it was done, given what its caller wanted, and what it was to be told, or
-None if that is not known."""
+"""Undoes an operation, if it was done. It takes the caller's argument, and the result or None if
+that is not known."""
 
 
 class _Work:
-    """An operation of one caller."""
+    """One caller's operation."""
 
     def __init__(
         self, urgency: Urgency, run: Run, wanted: Any, seconds: float, undo: Undo | None
@@ -64,7 +64,7 @@ class _Work:
         self.is_abandoned = False
 
     def deliver(self) -> None:
-        """Tell the caller, in its event loop."""
+        """Pass the result or error to the caller. Runs in the caller's event loop."""
         if self.future.done():
             return
         if self.error is None:
@@ -74,13 +74,13 @@ class _Work:
 
 
 class Database(Protocol):
-    """What differs from one database to the other."""
+    """What the two kinds of database implement."""
 
     def connect(self, *, to_read: bool) -> Connection:
-        """Return a connection of the calling thread; `to_read`: that never holds up another one."""
+        """Return a connection for the calling thread; `to_read`: one that never blocks others."""
 
     def failure(self, error: Exception) -> ExotelError | None:
-        """Return what an error of the database means to users; None: it is another one."""
+        """Return the error that users get for one of the database; None: it is not one of these."""
 
 
 class LedgerThread:
@@ -98,19 +98,19 @@ class LedgerThread:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Let it begin; also again, after it was closed."""
+        """Start the thread. It may be started again after it was closed."""
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         self._thread.start()
 
     async def close(self) -> None:
-        """Let it finish what it was given, and wait for its end."""
+        """Finish the pending operations, and wait for the thread to end."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
         thread, self._thread = self._thread, None
         if thread is not None:
-            # A server may hang; the thread ends with the process.
+            # The wait is limited, as a server may hang: the daemon thread ends with the process.
             await asyncio.to_thread(thread.join, _LONGEST_END)
 
     async def do(
@@ -135,12 +135,15 @@ class LedgerThread:
         within: float | None = None,
         undo: Undo | None = None,
     ) -> Any:
-        """Run an operation in one transaction. Returns what it returns, once that is durable.
+        """Run an operation in a transaction. Return its result once that is durable.
 
         Args:
-            run: the operation. Of those that are committed together, each runs for all callers.
+            urgency: its place in the order of operations.
+            run: the operation. For operations that are committed together, the first one's `run` is
+                called once with the arguments of all callers.
+            wanted: the argument of this caller.
             within: seconds it may take; None: the database may be locked for `PATIENCE`.
-            undo: undoes the operation, if its caller does not wait for it any more.
+            undo: undoes the operation, if its caller no longer waits for it.
 
         Raises:
             LedgerBusy: it could not be done in that time.
@@ -162,7 +165,7 @@ class LedgerThread:
         raise LedgerBusy(f"the ledger's database did not take it within {within} s")
 
     def _abandon(self, work: _Work, *, even_if_done: bool = False) -> bool:
-        """Have an operation that nobody waits for not be done, or be undone."""
+        """Cancel an operation that has no waiter any more, or have it undone."""
         with self._changed:
             if work.is_done:
                 if even_if_done:
@@ -185,7 +188,7 @@ class LedgerThread:
                     self._changed.wait()
                 works = self._next()
                 if not works and self._is_closed:
-                    # What could not be undone is in doubt for the next dialer, as after a crash.
+                    # What cannot be undone now is in doubt for the next dialer, as after a crash.
                     self._run_undo()
                     break
             if works:
@@ -211,7 +214,7 @@ class LedgerThread:
     def _run_undo(self) -> bool:
         try:
             self._transact(lambda connection: None)
-        except Exception as error:  # noqa: BLE001 - it is tried again
+        except Exception as error:  # noqa: BLE001 - it is retried
             self._translate(error)
             return False
         return True
@@ -221,16 +224,16 @@ class LedgerThread:
         was_connected = self._connection is not None
         try:
             results = self._transact(lambda connection: run(connection, wanted))
-        except Exception as error:  # noqa: BLE001 - it is the callers'
+        except Exception as error:  # noqa: BLE001 - passed to the callers
             meaning = self._translate(error)
             if isinstance(meaning, LedgerBusy):
                 self._try_again(works, meaning)
             elif self._to_read and was_connected and self._connection is None:
-                self._perform(works)  # it may have been lost long before
+                self._perform(works)  # the connection may have been lost while idle
             elif isinstance(meaning, _DATABASE_FAILURES) or len(works) == 1:
                 self._failed(works, meaning)
             else:
-                for work in works:  # one is wrong, and the others are to be done
+                for work in works:  # one of them fails: run each separately
                     self._perform([work])
         else:
             self._done(works, results)
@@ -246,7 +249,7 @@ class LedgerThread:
                     one(self._connection)
                 results = run(self._connection)
         except BaseException:
-            with suppress(Exception):  # of a commit that failed, SQLAlchemy rolls nothing back
+            with suppress(Exception):  # SQLAlchemy does not roll back a failed commit
                 self._connection.connection.rollback()
             raise
         with self._changed:
@@ -290,7 +293,7 @@ class LedgerThread:
             for work in works:
                 work.error = error
                 work.is_done = True
-                # Where a connection is lost, the last commit may have been durable.
+                # If the connection was lost, the commit may have succeeded.
                 if isinstance(error, LedgerUnavailable) and not isinstance(error, LedgerBusy):
                     self._undo_later(work)
         _deliver(works)
@@ -299,7 +302,7 @@ class LedgerThread:
 def _deliver(works: list[_Work]) -> None:
     for loop in {work.loop for work in works}:
         own = [work for work in works if work.loop is loop]
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits there
+        with suppress(RuntimeError):  # the loop is closed: it has no waiters
             loop.call_soon_threadsafe(_deliver_all, own)
 
 

@@ -1,7 +1,7 @@
 """The tables of a ledger.
 
-States are the words of `exotel_async.campaigns.words`, moments whole milliseconds since the epoch,
-by Exotel's clock, and what has an inner structure is JSON.
+States are the values of `exotel_async.campaigns.words`. Moments are integer milliseconds since the
+epoch, by Exotel's clock. Structured values are JSON.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 VERSION: Final = "0002"
-"""The migration that makes the tables as they are described here."""
+"""The latest migration, which results in the tables described here."""
 VERSION_TABLE: Final = "ledger_version"
 
 
 class Price(TypeDecorator[Decimal]):
-    """An exact decimal. SQLite has none: there it is text."""
+    """An exact decimal. It is text in SQLite, which has no decimals."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = Text
     cache_ok: bool | None = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the type of the database."""
+        """Return the column type of the database."""
         return dialect.type_descriptor(Numeric() if dialect.name == "postgresql" else Text())
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
-        """Return what is stored."""
+        """Convert a price to the stored value."""
         return value if value is None or dialect.name == "postgresql" else str(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        """Return what was stored."""
+        """Convert a stored value to a price."""
         return None if value is None else Decimal(value)
 
 
@@ -60,7 +60,7 @@ metadata: Final = MetaData(
     }
 )
 
-# SQLite numbers rows by itself only in a column of its own INTEGER.
+# SQLite assigns row ids only to a column of type INTEGER.
 _NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 campaigns: Final = Table(
@@ -83,8 +83,8 @@ contacts: Final = Table(
     "contacts",
     metadata,
     Column("id", _NUMBER, primary_key=True, autoincrement=True),
-    # No foreign key: whoever adds contacts has locked their campaign, and none is ever deleted. To
-    # check it of each row would take PostgreSQL half as long again as the insert.
+    # No foreign key: adding contacts locks their campaign, and campaigns are never deleted. The
+    # check would make inserts in PostgreSQL take half as long again.
     Column("campaign_id", _NUMBER, nullable=False),
     Column("key", Text, nullable=False),
     Column("number", Text, nullable=False),
@@ -190,7 +190,7 @@ lookups: Final = Table(
     Column("looked_up_at", BigInteger, nullable=False),
 )
 
-# Conditions are SQL, because SQLite uses such an index only where a query has the very words.
+# Conditions are SQL texts: SQLite uses a partial index only if a query has the same text.
 IS_READY: Final = "state = 'ready'"
 IS_WAITING: Final = "state = 'waiting'"
 IS_CLAIMED: Final = "state = 'claimed'"

@@ -1,1 +1,1 @@
-"""The schema of the ledger's database, from each version to the next, by Alembic."""
+"""Alembic migrations of the ledger's schema."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, in the transaction of the connection it was given."""
+"""Alembic's environment: runs the migrations in the transaction of the given connection."""
 
 from __future__ import annotations
 

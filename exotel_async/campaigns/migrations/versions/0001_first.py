@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make all tables."""
+    """Create all tables."""
     is_postgres = op.get_bind().dialect.name == "postgresql"
     number: Any = sa.BigInteger if is_postgres else sa.Integer
     price = sa.Numeric if is_postgres else sa.Text

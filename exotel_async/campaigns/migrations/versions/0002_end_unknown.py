@@ -1,4 +1,4 @@
-"""Calls whose end is not known are counted."""
+"""Adds the count of calls whose end is not known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Count those that are there."""
+    """Count the existing attempts whose calls have an unknown end."""
     count = sa.text(
         "INSERT INTO counts (campaign_id, name, value)"
         " SELECT campaign_id, :name, count(*) FROM attempts"
