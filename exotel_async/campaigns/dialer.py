@@ -127,7 +127,7 @@ class Dialer(CampaignAdmin):
         """
         check_progress_listener(on_progress)
         if not names:
-            raise InvalidRequest("names", (), "must name a campaign at least")
+            raise InvalidRequest("names", (), "must name at least one campaign")
         return CampaignRun(self._engines, names, on_progress)
 
     async def call(

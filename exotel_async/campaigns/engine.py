@@ -65,7 +65,7 @@ class Engine:
         most, legs = self.state.channels.most, running.campaign.legs
         if most is not None and most < legs:
             rule = (
-                f"must be {legs} or more: so many does a call of the campaign {running.name!r} take"
+                f"must be {legs} or more: a call of the campaign {running.name!r} takes that many"
             )
             raise InvalidRequest("channels", most, rule)
         running.runs += 1

@@ -93,7 +93,7 @@ class Feeding:
                 if last is None:
                     raise
                 logger.info(
-                    "The ledger cannot be read, and is asked again which dialer has it: %s", error
+                    "The ledger cannot be read to see which dialer has it. Trying again: %s", error
                 )
                 holder = last
             if holder is None:

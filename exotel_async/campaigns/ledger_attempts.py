@@ -215,7 +215,7 @@ def _of_contact(row: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any
     """Return the new values of a contact, completed by those that follow from them."""
     state = ContactState(values["state"])
     if state.is_final and values.get("ended_at") is None:
-        raise ValueError("a contact that has its outcome has ended at some moment")
+        raise ValueError("a contact that gets its outcome needs ended_at")
     if state is ContactState.WAITING and values.get("due_at") is None:
         values["state"] = ContactState.READY.value
     if state in {ContactState.WAITING, ContactState.READY}:

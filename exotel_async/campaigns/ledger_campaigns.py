@@ -203,7 +203,7 @@ def begin_again(connection: Connection, campaign_id: int, now: int) -> None:
     # The lock keeps it from being completed until they are added.
     row = connection.execute(_FOR_ADDING, {"campaign": campaign_id}).one_or_none()
     if row is None:
-        raise InvalidRequest("campaign_id", campaign_id, "is no campaign of this ledger")
+        raise InvalidRequest("campaign_id", campaign_id, "is not a campaign of this ledger")
     if row.state == CampaignState.CANCELED:
         raise InvalidRequest("name", row.name, "is a campaign that was cancelled")
     if row.state == CampaignState.COMPLETED:

@@ -103,7 +103,7 @@ class SQLite:
         # WAL lets others read during a write.
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
-            raise ConfigurationError(f"{self}: SQLite can keep no write-ahead log on that disk")
+            raise ConfigurationError(f"{self}: SQLite cannot keep a write-ahead log on that disk")
         for setting in (
             # Commits survive a power loss, for which a plain fsync does not suffice on macOS.
             "synchronous = FULL",
@@ -149,7 +149,7 @@ class SQLite:
         if self.path.is_dir():
             return ConfigurationError(f"{self} is a folder: give a file in it")
         if code == sqlite3.SQLITE_NOTADB:
-            return ConfigurationError(f"{self} is no SQLite database")
+            return ConfigurationError(f"{self} is not a SQLite database")
         if code in _PASSING:
             return LedgerUnavailable(f"{self}: {_PASSING[code]}")
         return ExotelError(f"{self}: {redact(str(original))}")

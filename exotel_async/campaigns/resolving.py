@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LONGEST: Final = LONGEST_CALL + SETTLED_AFTER
 """The time from a dial after which its call is over, whatever its record says."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
-_NO_CONTACT: Final = "is the key of no contact of the campaign"
+_NO_CONTACT: Final = "is not the key of a contact of the campaign"
 _END_UNKNOWN: Final = "resolved by hand: the call was placed, its end is not known"
 _WAS: Any = {"attempt_was": (AttemptState.UNRESOLVED,), "contact_was": (ContactState.UNRESOLVED,)}
 

@@ -108,7 +108,7 @@ async def test_a_lock_that_lasts_is_told_and_waited_for(
 
 async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, but long enough to look like one" * 99)
-    with pytest.raises(ConfigurationError, match=r"notes\.txt is no SQLite database"):
+    with pytest.raises(ConfigurationError, match=r"notes\.txt is not a SQLite database"):
         await Ledger(tmp_path / "notes.txt").open()
     with pytest.raises(LedgerUnavailable, match="No such file or directory"):
         await Ledger(tmp_path / "nowhere" / "campaigns.db").open()

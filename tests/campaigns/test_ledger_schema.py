@@ -214,7 +214,7 @@ async def test_whether_there_is_a_ledger_is_told_without_making_one(
 async def test_what_is_no_database_has_no_ledger(tmp_path: Path) -> None:
     file = tmp_path / "campaigns.db"
     file.write_text("number\n9812300001\n" * 100)
-    with pytest.raises(ConfigurationError, match="no SQLite database"):
+    with pytest.raises(ConfigurationError, match="not a SQLite database"):
         await Ledger(file).is_made()
     with pytest.raises(LedgerUnavailable, match="File name too long"):
         await Ledger(tmp_path / ("x" * 300)).is_made()

@@ -212,7 +212,7 @@ async def test_what_cannot_be_the_call_is_refused(dialer: Dialer, exotel_server:
         with pytest.raises(InvalidRequest, match=why) as error:
             await dialer.resolve("one", "customer", sid=sid)
         assert number(0)[-9:] not in str(error.value)
-    with pytest.raises(InvalidRequest, match="no contact") as error:
+    with pytest.raises(InvalidRequest, match="not the key of a contact") as error:
         await dialer.resolve("one", number(3), sid=None)
     assert number(3)[-9:] not in str(error.value)
     with pytest.raises(InvalidRequest, match="no such campaign"):

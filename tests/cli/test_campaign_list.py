@@ -119,7 +119,7 @@ def test_a_ledger_is_named_by_option_or_variable(
     ("content", "code", "words"),
     [
         (b"", 2, "there is no ledger campaigns.db"),
-        (b"no database, but as long as one" * 100, 1, "is no SQLite database"),
+        (b"no database, but as long as one" * 100, 1, "is not a SQLite database"),
     ],
 )
 def test_what_is_no_ledger_stays_as_it_is(

@@ -55,7 +55,7 @@ _OTHERS: Final = {
     "not one state",
     "this answers no message that is open",
     # A mistake of ours, which a test would find.
-    "a contact that has its outcome has ended at some moment",
+    "a contact that gets its outcome needs ended_at",
     "drawn from a bucket that had less",
     "no event … has the keys …",
     "there is nothing to ask",
