@@ -139,7 +139,7 @@ class Dialing:
             time_limit=attempt.time_limit,
         )
         try:
-            (said,) = await state.ledger.intend([intent], within=WRITTEN_WITHIN)
+            (result,) = await state.ledger.intend([intent], within=WRITTEN_WITHIN)
         except LedgerUnavailable as error:
             self._forget(attempt)
             running.add([contact])
@@ -148,12 +148,12 @@ class Dialing:
         except BaseException:
             self._forget(attempt)
             raise
-        if said is IntentResult.TAKEN:
+        if result is IntentResult.TAKEN:
             return True
         self._forget(attempt)
-        if said is IntentResult.DO_NOT_CALL:
+        if result is IntentResult.DO_NOT_CALL:
             state.end(contact, ContactState.DO_NOT_CALL, "on the do-not-call list")
-        elif said is IntentResult.NOT_IN_PROGRESS:
+        elif result is IntentResult.NOT_IN_PROGRESS:
             running.add([contact])
             state.check_requested.set()
         return False

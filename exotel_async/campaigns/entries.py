@@ -160,7 +160,7 @@ class OpenAttempt:
 
     Attributes:
         id, number, agent, caller_id, custom_field, intended_at, time_limit: as in `Intent`.
-        state: intended, in doubt, placed or ended.
+        state: intended, in doubt, placed or ended; from `Ledger.find_attempt`, any state.
         lost_at: when its response was given up as lost; None: it was not.
         certain_after: for an attempt in doubt: when its dialer was known to be dead, or its
             response to be lost, plus the longest exchange. The wait of `time_limit` and 15 minutes

@@ -100,12 +100,12 @@ class Feeding:
                 break
             if last is None:
                 logger.warning(
-                    "Another dialer has the ledger: %s. Waiting until it ends", _named(holder)
+                    "Another dialer has the ledger: %s. Waiting until it ends", _describe(holder)
                 )
             last = holder
             if state.stopping:
                 raise DialerStopped(
-                    f"stopped while another dialer has the ledger: {_named(holder)}"
+                    f"stopped while another dialer has the ledger: {_describe(holder)}"
                 )
             await asyncio.sleep(_HOLDER_POLL)
         self._last_beat = since
@@ -362,7 +362,7 @@ def _attempt_of(left: OpenAttempt, running: RunningCampaign) -> LiveAttempt:
     )
 
 
-def _named(holder: Holder) -> str:
+def _describe(holder: Holder) -> str:
     return (
         f"process {holder.pid} on {holder.host}, since {from_ms(holder.since):%Y-%m-%d %H:%M} UTC"
     )

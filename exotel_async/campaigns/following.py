@@ -58,9 +58,9 @@ class Following:
     def _follow(self, attempt: LiveAttempt, began: float) -> None:
         self._retry_timers.pop(attempt.id, None)
         if attempt.state is AttemptState.PLACED and not attempt.is_over:
-            terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
+            options = WaitOptions(interval=self._interval, priority=Priority.BULK)
         else:
-            terms = WaitOptions(
+            options = WaitOptions(
                 settled=True,
                 details=True,
                 is_over=True,
@@ -70,7 +70,7 @@ class Following:
         assert attempt.sid is not None  # noqa: S101 - it was placed
         try:
             waiter = self._parts.watcher.add(
-                attempt.sid, terms, partial(self._on_result, attempt, began)
+                attempt.sid, options, partial(self._on_result, attempt, began)
             )
             if waiter is not None:  # None: the result came at once, and was handled already
                 attempt.waiter = waiter
@@ -86,28 +86,28 @@ class Following:
             timer.cancel()
         self._retry_timers.clear()
 
-    def _on_result(self, attempt: LiveAttempt, began: float, how: Call | ExotelError) -> None:
+    def _on_result(self, attempt: LiveAttempt, began: float, result: Call | ExotelError) -> None:
         attempt.waiter = None
-        if isinstance(how, Call):
+        if isinstance(result, Call):
             if not attempt.is_over:
-                self._ended(attempt, how)
+                self._ended(attempt, result)
             else:
-                self._attempts.settled(attempt, how)
+                self._attempts.settled(attempt, result)
             return
-        if isinstance(how, ConfigurationError):
-            self.on_session_closed(how)
+        if isinstance(result, ConfigurationError):
+            self.on_session_closed(result)
             return
         loop = asyncio.get_running_loop()
         lasted = loop.time() - began
         if attempt.is_over:
-            if isinstance(how, NotFound) or lasted >= SETTLED_AFTER.total_seconds():
+            if isinstance(result, NotFound) or lasted >= SETTLED_AFTER.total_seconds():
                 self._attempts.settled(attempt, None)
                 return
-        elif isinstance(how, NotFound) or lasted >= LONGEST_WATCH:
-            reason = f"how the call ended is not known: {how}"
+        elif isinstance(result, NotFound) or lasted >= LONGEST_WATCH:
+            reason = f"how the call ended is not known: {result}"
             self._attempts.unresolved(attempt, reason, [attempt.sid or ""])
             return
-        logger.info("A call of a campaign could not be read, and is asked for again: %s", how)
+        logger.info("A call of a campaign could not be read, and is asked for again: %s", result)
         self._retry_timers[attempt.id] = loop.call_later(
             self._interval, self._follow, attempt, began
         )

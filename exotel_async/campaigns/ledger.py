@@ -312,19 +312,19 @@ class Ledger(LedgerReader):
                 attempts are deleted, and their contacts are claimed as before.
             LedgerLost: the file is not the one that was locked. Nothing was written.
         """
-        said: list[IntentResult] = await self._writer.call(
+        results: list[IntentResult] = await self._writer.call(
             Urgency.INTENT, self._intend, intents, within=within, undo=_undo_intents
         )
-        return said
+        return results
 
     def _intend(
         self, connection: Connection, wanted: list[Sequence[Intent]]
     ) -> list[list[IntentResult]]:
         self._database.check_file()
-        said = iter(
+        results = iter(
             ledger_attempts.intend(connection, self._own, [one for each in wanted for one in each])
         )
-        return [[next(said) for _ in each] for each in wanted]
+        return [[next(results) for _ in each] for each in wanted]
 
     async def record(self, changes: Sequence[Change]) -> None:
         """Write changes of attempts and contacts.

@@ -90,25 +90,25 @@ def intend(connection: Connection, dialer: str, intents: Sequence[Intent]) -> li
     if any(row.some_are_listed for row in rows.values()):
         listed = ledger_people.listed(connection, identities)
 
-    said: list[IntentResult] = []
+    decisions: list[IntentResult] = []
     taken: list[Intent] = []
     for intent in intents:
         row = rows.get(intent.contact_id)
         if row is None or row.campaign_id != intent.campaign_id:
-            said.append(IntentResult.NOT_OURS)
+            decisions.append(IntentResult.NOT_OURS)
         elif row.of_campaign != CampaignState.IN_PROGRESS:
-            said.append(IntentResult.NOT_IN_PROGRESS)
+            decisions.append(IntentResult.NOT_IN_PROGRESS)
         elif row.state != ContactState.CLAIMED or row.dialer != dialer:
-            said.append(IntentResult.NOT_OURS)
+            decisions.append(IntentResult.NOT_OURS)
         elif not listed.isdisjoint(intent.identities):
-            said.append(IntentResult.DO_NOT_CALL)
+            decisions.append(IntentResult.DO_NOT_CALL)
         else:
             del rows[intent.contact_id]  # so that it is dialled only once
-            said.append(IntentResult.TAKEN)
+            decisions.append(IntentResult.TAKEN)
             taken.append(intent)
     if taken:
         _write(connection, dialer, taken)
-    return said
+    return decisions
 
 
 def _write(connection: Connection, dialer: str, taken: Sequence[Intent]) -> None:

@@ -126,14 +126,14 @@ class Postgres:
             return LedgerBusy(f"{self}: another connection has locked it")
         # Only the first line, which says what is wrong: the others may show a statement's values.
         first, *_ = str(original).strip().split("\n")
-        said = f"{self}: {redact(first)}"
+        message = f"{self}: {redact(first)}"
         if state is None:  # the error is not from the server
             is_mistake = not _UNASKED.isdisjoint(one.__name__ for one in type(original).__mro__)
         else:
             is_mistake = state[:2] in _MISTAKES and state != _NO_PRIVILEGE
         if is_mistake:
-            return ExotelError(said)
-        return LedgerUnavailable(said)
+            return ExotelError(message)
+        return LedgerUnavailable(message)
 
     def tidy(self) -> None:
         """Do nothing: the server itself removes what was deleted."""
@@ -144,7 +144,7 @@ class Postgres:
             return True
         if self._lock_connection is None:
             self._lock_connection = self.connect(to_read=False)
-        is_taken = bool(self._asked(_TRY_LOCK))
+        is_taken = bool(self._query(_TRY_LOCK))
         if not is_taken:
             self.release_lock()
         return is_taken
@@ -153,7 +153,7 @@ class Postgres:
         if self._lock_connection is None:
             return False
         try:
-            return bool(self._asked(_HAS_LOCK))
+            return bool(self._query(_HAS_LOCK))
         except SQLAlchemyError:
             self.release_lock()
             return False
@@ -179,8 +179,8 @@ class Postgres:
             os.dup2(nothing, driver.fileno())
             os.close(nothing)
 
-    def _asked(self, question: Any) -> Any:
+    def _query(self, statement: Any) -> Any:
         assert self._lock_connection is not None  # noqa: S101 - for the type checker
-        answer = self._lock_connection.execute(question).scalar()
+        value = self._lock_connection.execute(statement).scalar()
         self._lock_connection.commit()
-        return answer
+        return value

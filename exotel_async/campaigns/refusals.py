@@ -74,16 +74,16 @@ class Refusal:
 
 def judge(error: ExotelError) -> Refusal:
     """Classify the error of a dial that certainly placed no call."""
-    said = str(error)
+    reason = str(error)
     if isinstance(error, InvalidRequest):
-        return Refusal(Meaning.CONTACT, said)
+        return Refusal(Meaning.CONTACT, reason)
     if not isinstance(error, APIError):
-        return Refusal(Meaning.NO_ANSWER, said)
+        return Refusal(Meaning.NO_ANSWER, reason)
     if isinstance(error, BadRequest) and "maxretries" in error.message.casefold():
-        said += "; Campaign(max_retries=None) leaves MaxRetries out"
+        reason += "; Campaign(max_retries=None) leaves MaxRetries out"
     # Words with digits, such as numbers, differ from contact to contact: leave them out.
     words = re.sub(r"\W*\S*\d\S*", "", error.message)
-    return Refusal(_meaning_of(error), said, kind=f"{error.status} {words}", status=error.status)
+    return Refusal(_meaning_of(error), reason, kind=f"{error.status} {words}", status=error.status)
 
 
 def _meaning_of(error: APIError) -> Meaning:
