@@ -1,7 +1,7 @@
-"""What the account takes, where that is less than the budget it is said to have.
+"""The limit of an account that accepts fewer requests than its stated budget.
 
-An account that has been given its whole budget before has another user for a while, and the pace
-alone answers to that. One that has not, and refuses again at what it refused at before, has less.
+If an account that has had its whole budget before refuses, another client uses it for a while, and
+a slower pace is enough. One that has not, and refuses again at about the same count, has less.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final
 from exotel_async.config import RateLimit
 
 _WHOLE: Final = 0.95  # of the stated limit: an account that gets as much has no smaller one
-_SAME: Final = 1.25  # times the count at the last refusal, at most: it is refused for the same
-_APART: Final = 0.5  # `per` between two refusals that are not one
+_SAME: Final = 1.25  # times the count at the last refusal, at most: the reason is the same
+_APART: Final = 0.5  # times `per` between two refusals that do not count as one
 _ROUGH: Final = 0.75  # of the limit: what one refusal may lower it to
-_MEMORY: Final = 3.0  # `per` after which a refusal is forgotten
-_USED: Final = 0.9  # of the limit: good answers to less say nothing of it
-_REST: Final = 10.0  # `per` from a refusal to a trial
+_MEMORY: Final = 3.0  # times `per`, after which a refusal is forgotten
+_USED: Final = 0.9  # of the limit: good answers at a lower count say nothing about it
+_REST: Final = 10.0  # times `per`, from a refusal to a trial
 _STEP: Final = 0.1  # of the limit, by which a trial begins; it doubles with each good `per`
 
 
 class Tally:
-    """How many good answers came in the last `per`. Moments are those of the loop's clock."""
+    """The good answers of the last `per`. Times are those of the loop's clock."""
 
     __slots__ = ("_moments", "_per")
 
@@ -32,16 +32,16 @@ class Tally:
         self._moments: deque[float] = deque(moments)
 
     def add(self, now: float) -> None:
-        """Count one."""
+        """Count one answer."""
         self._moments.append(now)
         self.count(now)
 
     def moved(self, seconds: float) -> Tally:
-        """Return a copy for a clock that is so many seconds ahead."""
+        """Return a copy for a clock that is `seconds` ahead."""
         return Tally(self._per, [moment + seconds for moment in self._moments.copy()])
 
     def count(self, now: float) -> int:
-        """Return how many there were."""
+        """Return how many answers there were."""
         moments = self._moments
         while moments and moments[0] <= now - self._per:
             moments.popleft()
@@ -49,7 +49,7 @@ class Tally:
 
 
 class LearnedLimit:
-    """The limit learned from refusals, and the trials for more after it has held.
+    """The limit learned from refusals, and the trials of a higher one after it has held.
 
     The ledger of a shared limiter does the same, in `redis/ledger.lua`.
     """
@@ -67,10 +67,10 @@ class LearnedLimit:
         self._trying = self._fell = False
         self._next_step = float("inf")
         self.limit: int | None = None
-        """Requests in `per`, below the stated budget; None: nothing says that it is less."""
+        """Requests in `per`, below the stated limit; None: there is no sign of a lower one."""
 
     def move(self, seconds: float) -> None:
-        """Go by a clock that is so many seconds ahead."""
+        """Shift all times to a clock that is `seconds` ahead."""
         if self._full_since is not None:
             self._full_since += seconds
         self._refused_first += seconds
@@ -79,14 +79,14 @@ class LearnedLimit:
         self._next_step += seconds
 
     def took(self, count: int, now: float) -> bool:
-        """Take note of a good answer, the last of so many in `per`. Return whether it changes."""
+        """Record a good answer, the last of `count` in `per`. Return whether the limit changes."""
         limit = self.limit
         if limit is None:
             if count < _WHOLE * self._stated:
                 self._full_since = None
             elif self._full_since is None:
                 self._full_since = now
-            # Twice a `per`: the first may have had a bucket that was full.
+            # Over two `per`: the first may have started with a full bucket.
             elif now - self._full_since >= self._per:
                 self._proven = True
             return False
@@ -106,7 +106,7 @@ class LearnedLimit:
         return True
 
     def refused(self, count: int, now: float, *, early: bool, again: bool) -> bool:
-        """Take note of a refusal after `count` good answers in `per`, while others waited.
+        """Record a refusal after `count` good answers in `per`, while others waited.
 
         It is `early` if an unknown client may have spent the budget before, and `again` if it
         refused the probe after another refusal. Return whether the limit changes.
@@ -123,12 +123,12 @@ class LearnedLimit:
             if count >= _WHOLE * self._stated or not self._confirms(count, now, early=early):
                 return False
             self._proven = False
-            # After many pauses there are few, and the service has shown to take more.
+            # After many pauses the count is low, but the service was seen to accept more.
             self.limit = max(count, int(_ROUGH * self._high))
         elif self._trying:  # the last step was one too many
             self._trying, self._fell = False, True
             self.limit = max(self._base, min(count, self._held))
-        elif self._fell:  # and what it came to was too much as well
+        elif self._fell:  # and the limit after that was too high as well
             self.limit, self._fell = self._base, False
         else:
             # After far fewer requests the refusal has another reason.
@@ -138,7 +138,7 @@ class LearnedLimit:
         return True
 
     def _confirms(self, count: int, now: float, *, early: bool) -> bool:
-        """Whether a refusal is for the same reason as one before."""
+        """Return whether a refusal has the same reason as an earlier one."""
         per = self._per
         if now - self._refused_at > _MEMORY * per or count > _SAME * self._seen:
             self._refused_first, self._seen = now, count

@@ -48,7 +48,7 @@ class IssuedPermit:
 
 
 class Limiter:
-    """Queue, window, gate and pacer put together. Where the permits come from is left open."""
+    """Queue, window, pause gate and pacer combined. Subclasses say where permits come from."""
 
     def __init__(self, rate: RateLimit, window: Window, max_in_flight: int | None) -> None:
         self.rate: Final = rate
@@ -73,7 +73,7 @@ class Limiter:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def allow_in_flight(self, number: int) -> None:
-        """Raise, never lower, the number of requests whose outcome may be open at once."""
+        """Raise, never lower, the number of requests that may be in flight at once."""
         self._max_in_flight = max(self._max_in_flight, number)
 
     async def acquire(
@@ -88,7 +88,7 @@ class Limiter:
         Args:
             priority: interactive goes before bulk; first come first served within each.
             max_wait: seconds it may take; refused at once when the estimate is longer.
-            retry: goes before the others of its priority: it has waited already.
+            retry: whether it goes before the others of its priority, as it has waited already.
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than `max_wait`.
@@ -100,7 +100,7 @@ class Limiter:
             self._last_interactive = now
         clear = self._queue.is_clear(priority)
         if clear and self._admits(priority, now) and self._pacer.take_at_once(priority, now):
-            # The first one has nobody before it in any case.
+            # The very first request never has another one before it.
             if self._started is not None and self._queue.first() is None:
                 self._last_clear = now
             return self._grant(now)
@@ -127,7 +127,7 @@ class Limiter:
         return permit
 
     def statistics(self) -> LimiterStatistics:
-        """Return what the limiter is doing at this moment."""
+        """Return a snapshot of the limiter."""
         now = self._loop.time() if self._loop else 0.0
         return LimiterStatistics(
             granted=self._granted,
@@ -156,21 +156,21 @@ class Limiter:
             self._pacer = Pacer(self.rate)
         return loop
 
-    # What is left open.
+    # For subclasses.
 
     def _keeps(self, priority: Priority, now: float) -> int:
-        """How many free permits are not for a request of this priority."""
+        """Return how many free permits are kept from requests of this priority."""
         raise NotImplementedError
 
     def _held_up(self, priority: Priority) -> None:
-        """Take note that the next request of this priority has to wait."""
+        """Handle that the next request of this priority has to wait."""
 
     def _pause(self, permit: IssuedPermit, outcome: RequestOutcome, now: float) -> None:
-        """Take an outcome that asks for a pause."""
+        """Handle an outcome that asks for a pause."""
         raise NotImplementedError
 
     def _took(self, now: float) -> None:
-        """Take note that the service has taken a request."""
+        """Handle that the service has accepted a request."""
 
     # The queue.
 
@@ -180,7 +180,7 @@ class Limiter:
         now = loop.time()
         while (line := self._queue.first()) is not None and self._admits(line.priority, now):
             if not self._pacer.take_at_once(line.priority, now):
-                if self._pacing is None or self._pacing.done():  # somebody may cancel all tasks
+                if self._pacing is None or self._pacing.done():  # it may be cancelled from outside
                     self._pacing = loop.create_task(self._pace())
                 break
             line.pop().set_result(self._grant(now))
@@ -188,7 +188,7 @@ class Limiter:
             self._held_up(line.priority)
 
     async def _pace(self) -> None:
-        """Let through one after the other, as long as there is nothing to wait for but tokens."""
+        """Let requests through one by one, as long as tokens are all they have to wait for."""
         time = asyncio.get_running_loop().time
         while (line := self._queue.first()) is not None and self._admits(line.priority, time()):
             priority = line.priority
@@ -243,20 +243,20 @@ class Limiter:
             raise RateLimitTimeout(wait=estimate, max_wait=max_wait)
 
     def _estimate(self, priority: Priority, now: float) -> float:
-        """Seconds until somebody joining this line now gets through, at the present pace."""
+        """Return the seconds until a request that joins now gets through, at the current pace."""
         ahead = self._queue.ahead_of(priority)
-        # A probe holds the others for a time that is almost never used up: it is answered before.
+        # The time for which a probe holds the others is almost never used up: its answer ends it.
         closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
         wait = max(closed, ahead / self._pacer.pace)
         return max(wait, self._until_free(ahead + 1, now))
 
     def _until_free(self, number: int, now: float) -> float:
-        """Seconds until so many permits have been free, of those there are here."""
+        """Return the seconds until `number` of the permits held here have become free."""
         window = self._window
         short = number - window.free
         if short <= 0:
             return 0.0
-        # Of those that are out above the size, each comes back once, and before the others.
+        # Permits in use beyond the size return first, and only once.
         beyond = max(0, window.used - window.size)
         rounds, place = divmod(short - 1 - beyond, window.size)
         moment = window.moment(beyond + place)
@@ -284,7 +284,7 @@ class Limiter:
             if outcome.status is not None:
                 self._tally.add(now)
                 self._took(now)
-        # A permit that is out as before lets nobody in.
+        # A spent permit is not free yet: it lets a waiter in only if too many were in flight.
         if not outcome.written or window.in_flight + 1 >= self._max_in_flight:
             self._serve()
 
@@ -294,14 +294,14 @@ class Limiter:
         self._serve()
 
     def _is_pressed(self, now: float) -> bool:
-        """Whether requests have had to wait for the budget: it was used as far as it went."""
+        """Return whether requests had to wait for the budget, that is, it was fully used."""
         if self._learned_limit is None and now - self._last_clear < self.rate.per / 2:
             return False  # a burst may wait for tokens while there are permits for all of it
         held_up = now - self._last_held_up < self.rate.per
         return held_up or self._queue.first() is not None
 
     def _note_learned(self, limit: int | None) -> None:
-        """Take note of what the account takes, and say so."""
+        """Store the learned limit, and log how it has changed."""
         before, self._learned_limit = self._learned_limit, limit
         if limit is None:
             if before is not None:
@@ -319,8 +319,8 @@ class Limiter:
             logger.info("Trying whether Exotel takes %d requests in %g s", limit, self.rate.per)
 
     def _arm_return_timer(self) -> None:
-        # The timer also keeps the limiter alive: a session for each request must not forget
-        # what the sessions before it have spent.
+        # The timer also keeps the limiter alive: where each request has a session of its own,
+        # what the earlier sessions have spent must not be forgotten.
         if self._return_timer is not None:
             self._return_timer.cancel()
         loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """What a limiter has spent and learned, for the limiter of the next event loop in this process.
 
-An event loop for each task (`asyncio.run`) makes a limiter for each task, but the account's budget
-is one. What is here is plain data: it leads to no loop, no task and no session, and so keeps none
-of them alive.
+An event loop for each task (`asyncio.run`) makes a limiter for each task, but the account has one
+budget. A memory is plain data: it refers to no loop, no task and no session, and so keeps none of
+them alive.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from exotel_async.limiter.learned_limit import LearnedLimit, Tally
 from exotel_async.limiter.pacer import PaceState
 from exotel_async.limiter.window import Window
 
-_MOST: Final = 256  # accounts; a full window takes 8 KB
-_KEPT: Final = 10.0  # `per` after the last request: as long as a learned limit is kept to
-_STALE: Final = 60.0  # seconds that the clock of a loop may be late: some read it once in a turn
+_MAX_ACCOUNTS: Final = 256  # a full window takes 8 KB
+_RECENT: Final = 10.0  # times `per` after the last request: as long as a learned limit is kept
+_MAX_CLOCK_LAG: Final = 60.0  # seconds: some loops read their clock once in an iteration
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class Memory:
-    """What one limiter knows. Moments are those of its loop's clock."""
+    """The state of one limiter. Times are those of its loop's clock."""
 
     __slots__ = (
         "ahead", "learned", "pace", "paused_by", "paused_until", "pauses", "rate", "started",
@@ -51,22 +51,23 @@ class Memory:
         self.pace: PaceState | None = None
         self.paused_until: float = float("-inf")
         self.pauses: int = 0
-        """How many followed each other without a good answer between them."""
+        """Consecutive pauses, without a good answer between them."""
         self.paused_by: int | None = None
         self.superseded: bool = False
-        """Whether another loop's limiter has continued from here: what is spent after that, it
-        does not know."""
+        """Whether another loop's limiter has continued from here. That one does not know what is
+        spent here afterwards."""
 
     def note_clock(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take note of the loop's clock."""
+        """Record how far `time.monotonic` is ahead of the loop's clock."""
         now = loop.time()
         ahead = monotonic() - now
-        # uvloop's is the same clock, as it was when the turn began: permits must not return sooner.
-        self.ahead = 0.0 if 0 <= ahead < _STALE else ahead
+        # uvloop's is the same clock, read when the iteration began: counted as an offset, that
+        # could return permits too soon.
+        self.ahead = 0.0 if 0 <= ahead < _MAX_CLOCK_LAG else ahead
 
     def is_recent(self, now: float) -> bool:
-        """Whether it was used so short a time ago that what was learned still holds."""
-        return now - self.used_at < _KEPT * self.rate.per
+        """Return whether it was used so recently that what was learned still holds."""
+        return now - self.used_at < _RECENT * self.rate.per
 
 
 class Memories:
@@ -74,28 +75,28 @@ class Memories:
 
     def __init__(self) -> None:
         self.lock: Final = Lock()
-        """To be held from `succeed` until all is taken over: never while anything is awaited."""
+        """Held from `succeed` until the state is taken over; never across an `await`."""
         self._newest: dict[Hashable, Memory] = {}
         self._has_warned = False
 
     def succeed(self, key: Hashable, memory: Memory) -> Memory | None:
-        """Make a memory the newest of an account, and return the one before."""
+        """Make a memory the newest of an account, and return the previous one."""
         before = self._newest.pop(key, None)
         if before is not None:
-            # First of all: a request that its limiter lets through now is seen there or here.
+            # First of all: what the old limiter lets through meanwhile is noticed there or here.
             before.superseded = True
         self._newest[key] = memory
-        if len(self._newest) > _MOST:
+        if len(self._newest) > _MAX_ACCOUNTS:
             del self._newest[next(iter(self._newest))]
         return before
 
     def forget(self) -> None:
-        """Let the next limiter of each account begin as the first one did."""
+        """Make the next limiter of each account start from nothing."""
         with self.lock:
             self._newest.clear()
 
     def warn(self, memory: Memory) -> None:
-        """Tell, once in a process, that a limiter is in use beside the one that continues it."""
+        """Warn, once per process, that a limiter is in use beside the one that continues it."""
         memory.superseded = False
         with self.lock:
             first, self._has_warned = not self._has_warned, True
@@ -110,7 +111,7 @@ class Memories:
 MEMORIES: Final = Memories()
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    # The child gets what was spent before; the lock, which another thread may hold, it gets open.
+    # The child inherits what was spent before, and the lock unlocked, whatever thread held it.
     os.register_at_fork(
         before=MEMORIES.lock.acquire,
         after_in_parent=MEMORIES.lock.release,

@@ -1,7 +1,7 @@
-"""How fast requests may follow one another: aiolimiter, with the three things it cannot do.
+"""How fast requests may follow one another: aiolimiter, and three things it cannot do.
 
-It cannot keep a part of its burst for one kind of request, tell how long a wait would be, or change
-its rate.
+It cannot reserve a part of its burst for one kind of request, expose how long a wait would be, or
+change its rate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exotel_async.config import Priority, RateLimit
 
 _STRICT_BURST: Final = 2
 _BULK_BURST: Final = 2  # or a fifth of a larger burst
-# Additive increase, multiplicative decrease: how the pace answers to refusals nobody can explain.
+# Additive increase, multiplicative decrease: how the pace reacts to unexplained refusals.
 _DECREASE: Final = 0.7
 _RECOVERY: Final = 0.3  # of the full pace, in each `per`
 _SLOWEST: Final = 0.05
@@ -23,7 +23,7 @@ _STEPS: Final = 20  # in each `per`: a change of pace costs the burst saved up s
 
 
 class PaceState:
-    """What a pacer goes by. Moments are those of its loop's clock."""
+    """The state of a pacer. Times are those of its loop's clock."""
 
     __slots__ = ("empty_at", "factor", "factor_since", "strict")
 
@@ -31,14 +31,14 @@ class PaceState:
         self.strict: bool = False
         self.factor: float = 1.0
         self.factor_since: float = 0.0
-        # When the bucket will be empty again: its level, which aiolimiter does not tell, as a time.
-        # Bulk waits until little is left in it, so that it finds a pace and others find a burst;
-        # what bursts ahead of bulk comes out of bulk's pace, and the window is not spent too soon.
+        # When the bucket will be empty again: its level, which aiolimiter does not expose, as a
+        # time. Bulk waits until the level is low, so that bulk is paced and others find a burst. An
+        # interactive burst slows bulk down, so that the window is not spent too soon.
         self.empty_at: float = 0.0
 
 
 class Pacer:
-    """Small bursts at the budget's own rate; slower, and with a smaller burst, once it must be.
+    """Small bursts at the budget's own rate; slower, and with a smaller burst, after refusals.
 
     It belongs to one event loop, and only one task at a time may wait in `take`.
     """
@@ -47,10 +47,10 @@ class Pacer:
         self._rate = rate
         self._limit = rate.limit
         self.state: Final = PaceState()
-        self._told: tuple[float, float] | None = None
+        self._decided: tuple[float, float] | None = None
         self._ahead = 0
         self.owed: int = 0
-        """Tokens that are still to go to what was let ahead elsewhere."""
+        """Tokens still owed for requests that were let ahead elsewhere."""
         self._build()
 
     @property
@@ -59,7 +59,7 @@ class Pacer:
         return self.state.strict
 
     def resume(self, state: PaceState, limit: int, ahead: float) -> None:
-        """Continue as another one has left it, with the budget's limit or a learned one.
+        """Continue from another pacer's state, with the budget's limit or a learned one.
 
         `ahead` is the seconds by which this loop's clock is ahead of that one's.
         """
@@ -71,14 +71,14 @@ class Pacer:
 
     @property
     def pace(self) -> float:
-        """Requests per second it lets through in the long run."""
-        if self._told is not None:
-            return self._told[0]
+        """Requests per second that it lets through in the long run."""
+        if self._decided is not None:
+            return self._decided[0]
         limit = max(self._limit - 2, 1) if self.state.strict else self._limit
         return limit / self._rate.per * self.state.factor
 
     def take_at_once(self, priority: Priority, now: float) -> bool:
-        """Take a token if there is one."""
+        """Take a token if there is one. Return whether the request may go."""
         if self._ahead and priority is Priority.INTERACTIVE:
             self._ahead -= 1
             return True
@@ -86,13 +86,13 @@ class Pacer:
             return False
         while self._bucket.has_capacity():
             _draw(self._bucket, 1)
-            self._drawn(now)
-            if not self._pays():
+            self._count_drawn(now)
+            if not self._pays_debt():
                 return True
         return False
 
     async def take(self, priority: Priority) -> bool:
-        """Wait for a token; False after one token's time without: the next request may change."""
+        """Wait for a token; return False after a token's time without one: see who is next then."""
         time = asyncio.get_running_loop().time
         if priority is Priority.BULK:
             early = self.state.empty_at - time() - self._bulk_level
@@ -100,38 +100,38 @@ class Pacer:
                 await asyncio.sleep(min(early, self._interval))
                 return False
         await self._bucket.acquire()
-        self._drawn(time())
-        return not self._pays()
+        self._count_drawn(time())
+        return not self._pays_debt()
 
     def follow(self, pace: float, burst: float) -> bool:
-        """Keep to a pace and a burst decided elsewhere; what is saved up stays.
+        """Keep to a pace and a burst decided elsewhere; tokens saved up stay.
 
         The pace is above zero, in requests per second; the burst is at least 1.
 
         Returns:
-            Whether that is a change: who waits in `take` waits at the pace there was.
+            Whether that is a change: a task that waits in `take` still does so at the old pace.
         """
-        if self._told == (pace, burst):
+        if self._decided == (pace, burst):
             return False
         now = asyncio.get_running_loop().time()
         level = (self.state.empty_at - now) / self._interval
-        self._told = pace, burst
+        self._decided = pace, burst
         self._build()
         self._fill(level, now)
         return True
 
     def let_ahead(self, number: int) -> None:
-        """Let so many interactive requests, and no more, go without a token."""
+        """Let the next `number` interactive requests, and no more, go without a token."""
         self._ahead = number
 
     def charge(self, number: int) -> None:
-        """Have so many tokens, the next there are, go to what was let ahead elsewhere."""
+        """Spend the next `number` tokens on requests that were let ahead elsewhere."""
         self.owed += number
 
     def slow_down(self, *, strict: bool) -> None:
-        """Go at a slower pace, which comes back by itself within a few `per`.
+        """Go at a slower pace, which recovers within a few `per`.
 
-        If strict, learn from a refusal our own requests do not explain: that is for good.
+        If strict, use the smaller burst for good: our own requests do not explain the refusal.
         """
         now = asyncio.get_running_loop().time()
         self.state.strict = self.state.strict or strict
@@ -140,32 +140,32 @@ class Pacer:
         self._build()
 
     def keep_to(self, limit: int) -> None:
-        """Go at the pace of another limit than the budget's."""
+        """Go at the pace of a limit other than the budget's."""
         self._limit = limit
         self._build()
         _draw(self._bucket, self._bucket.max_rate)
 
     def _fill(self, level: float, now: float) -> None:
-        """Have so many tokens drawn from a new bucket, as far as it has them."""
+        """Draw `level` tokens from a new bucket, as far as it has them."""
         level = min(self._bucket.max_rate, max(0.0, level))
         self.state.empty_at = now + level * self._interval
         _draw(self._bucket, level)
 
-    def _pays(self) -> bool:
-        """Whether the token that was just taken is owed."""
+    def _pays_debt(self) -> bool:
+        """Return whether the token just taken pays for a request let ahead elsewhere."""
         if self.owed <= 0:
             return False
         self.owed -= 1
         return True
 
-    def _drawn(self, now: float) -> None:
+    def _count_drawn(self, now: float) -> None:
         state = self.state
         state.empty_at = max(state.empty_at, now) + self._interval
         if state.factor < 1 and now - state.factor_since >= self._rate.per / _STEPS:
             state.factor = self._recovered(now)
             state.factor_since = now
             self._build()
-            # A token was just taken, and a new bucket is full of them.
+            # A token was just taken, but a new bucket is full of them.
             _draw(self._bucket, self._bucket.max_rate)
 
     def _recovered(self, now: float) -> float:
@@ -176,15 +176,15 @@ class Pacer:
         burst: float = self._rate.burst
         if self.state.strict:
             burst = min(_STRICT_BURST, burst)
-        if self._told is not None:
-            burst = self._told[1]
+        if self._decided is not None:
+            burst = self._decided[1]
         self._bucket = AsyncLimiter(burst, burst / self.pace)
         self._interval = 1 / self.pace
         self._bulk_level = (min(burst, max(_BULK_BURST, burst // 5)) - 1) * self._interval
 
 
 def _draw(bucket: AsyncLimiter, amount: float) -> None:
-    """Take what is there: `acquire` does not wait then, but ends with its first step."""
+    """Take tokens that are there: `acquire` then does not wait, but ends with its first step."""
     try:
         bucket.acquire(amount).send(None)
     except StopIteration:

@@ -9,26 +9,26 @@ from typing import Final
 from exotel_async.config import RateLimit
 from exotel_async.limiter.protocol import RequestOutcome
 
-_PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s of a minute
-_LONGEST_PAUSE: Final = 3.0  # `per`, whatever the service asks for: a probe is cheap
+_PROBE_HOLDS: Final = 1 / 30  # of `per`: 2 s if that is a minute
+_LONGEST_PAUSE: Final = 3.0  # times `per`, whatever the service asks for: a probe is cheap
 
 
 class PauseGate:
     """Open, shut until a moment, or half open: one probe goes, and the others wait for it.
 
-    It is half open at first, and after each pause. A request is of the epoch in which it was let
-    through; each pause begins a new one.
+    It is half open at first, and after each pause. A request belongs to the epoch in which it was
+    let through; each pause begins a new one.
     """
 
     def __init__(self, rate: RateLimit, opened: Callable[[], None]) -> None:
-        """Describe it; `opened` is called whenever somebody may go again."""
+        """Create the gate; `opened` is called whenever requests may go again."""
         self._rate = rate
         self._per = rate.per
         self._opened = opened
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
         self.pauses: int = 0
-        """How many followed each other without a good answer between them."""
+        """Consecutive pauses, without a good answer between them."""
         self.until: float | None = None
         """When it opens, by the loop's clock; None: it is not shut."""
         self.half_open: bool = True
@@ -37,7 +37,7 @@ class PauseGate:
         self.epoch: int = 0
 
     def resume(self, until: float, pauses: int, now: float) -> None:
-        """Continue a pause that began in another event loop, or what followed one."""
+        """Continue a pause that began in another event loop, or only the count of pauses."""
         self.pauses = pauses
         if until > now:
             self.paused = True
@@ -45,13 +45,13 @@ class PauseGate:
             self.shut(until)
 
     def let_through(self, now: float) -> None:
-        """Note that a request goes while the gate is half open: it is the probe."""
+        """Record that a request goes while the gate is half open: it is the probe."""
         hold = min(2.0, self._per * _PROBE_HOLDS)
         self.shut(now + (self._per / self._rate.limit if self.probe_sent else hold))
         self.probe_sent = True
 
     def answer(self, epoch: int, outcome: RequestOutcome) -> None:
-        """Take an outcome that asks for no pause."""
+        """Handle an outcome that asks for no pause."""
         if epoch != self.epoch:
             return
         if outcome.status is not None:
@@ -61,24 +61,24 @@ class PauseGate:
             self.open()
 
     def give_up(self, epoch: int) -> None:
-        """Note that a request was never tried. If it was the probe, the next one is."""
+        """Record that a request was never attempted. If it was the probe, the next one is."""
         if self.half_open and epoch == self.epoch:
             self.probe_sent = False
             self.open()
 
     def pause(self, epoch: int, outcome: RequestOutcome, now: float) -> bool:
-        """Take an outcome that asks for a pause. False: it is a part of the one there is."""
+        """Handle an outcome that asks for a pause. Return whether a new pause begins."""
         self.paused = True
         longest = self.longest_pause(outcome)
         if epoch != self.epoch:
-            # Sent before the pause began: nothing new, but what it asks for counts.
+            # Sent before the pause began: no new pause, but it may extend the current one.
             until = min(now + (outcome.retry_after or 0.0), self._began + longest)
             if until > now + self.shut_for(now):
                 self.shut(until)
             return False
         delay = min(self._per, self._per / 60 * 2 ** min(self.pauses, 10))
         if outcome.retry_after is not None:
-            # After a probe at the time asked for was refused again, the next waits longer.
+            # If a probe sent at the requested time was refused as well, the next waits longer.
             delay = max(outcome.retry_after, delay if self.pauses else 0.0)
         self.epoch += 1
         self.pauses += 1
@@ -89,21 +89,21 @@ class PauseGate:
         return True
 
     def longest_pause(self, outcome: RequestOutcome) -> float:
-        """Return for how many seconds an outcome may hold up everybody."""
+        """Return the longest pause that an outcome may cause, in seconds."""
         if outcome.longest_pause is None:
             return _LONGEST_PAUSE * self._per
         return outcome.longest_pause
 
     def shut_for(self, now: float) -> float:
-        """Seconds until it opens, if no answer opens it before."""
+        """Return the seconds until it opens, unless an answer opens it before."""
         return 0.0 if self.until is None else max(0.0, self.until - now)
 
     def paused_for(self, now: float) -> float:
-        """Seconds of the pause that are left."""
+        """Return the seconds that are left of the pause."""
         return self.shut_for(now) if self.paused else 0.0
 
     def shut(self, until: float) -> None:
-        """Let nobody through until a moment."""
+        """Let no request through until a moment."""
         if self._timer is not None:
             self._timer.cancel()
         self.until = until
@@ -113,7 +113,7 @@ class PauseGate:
         self.open()
 
     def open(self) -> None:
-        """Let them go: all, or one probe if it is half open."""
+        """Let requests through: all, or one probe if the gate is half open."""
         if self._timer is not None:
             self._timer.cancel()
         self.until = None

@@ -1,4 +1,4 @@
-"""What a session asks before it sends, and what it tells afterwards: the limiter's contract."""
+"""The limiter's contract: what a session calls before it sends a request, and after."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from exotel_async.models.value import Value
 
 @frozen(kw_only=True)
 class RequestOutcome(Value):
-    """How a request that was let through has ended.
+    """How a request that was let through ended.
 
     Attributes:
-        status: the HTTP status; None where no answer came.
+        status: the HTTP status; None if no response came.
         written: whether a byte of the request may have reached the service.
         retry_after: seconds the service asks to wait.
-        longest_pause: seconds for which that may hold up everybody; None: three windows.
-        late: seconds from now in which a request given up may still arrive at the service.
-        reported: the service's own words on its limit (`x-ratelimit-*`), only ever shown.
+        longest_pause: the longest pause this may cause, in seconds; None: three times `per`.
+        late: seconds from now within which an abandoned request may still reach the service.
+        reported: the service's own `x-ratelimit-*` headers, for display only.
     """
 
     status: int | None = None
@@ -34,29 +34,29 @@ class RequestOutcome(Value):
 
     @property
     def asks_for_pause(self) -> bool:
-        """Whether everybody has to wait: a 429, or a 503 that says for how long."""
+        """Whether all requests have to wait: a 429, or a 503 that says for how long."""
         return self.status == 429 or (self.status == 503 and self.retry_after is not None)
 
 
 @frozen(kw_only=True)
 class LimiterStatistics(Value):
-    """The limiter at one moment.
+    """Snapshot of a limiter.
 
     Attributes:
         granted: requests let through so far.
         waiting_interactive: requests waiting at interactive priority.
         waiting_bulk: requests waiting at bulk priority.
-        in_flight: requests let through whose outcome is still open.
-        window_used: permits of the window that are out.
+        in_flight: requests let through whose outcome is not known yet.
+        window_used: permits of the window that are in flight or not back yet.
         window_size: permits the window has.
         paused_for: seconds until the pause ends; 0 without one.
-        refused: answers 429 so far.
-        strict: whether refusals have taught it the smaller burst.
+        refused: 429 responses so far.
+        strict: whether refusals have made it use the smaller burst.
         pace: requests per second in the long run.
         longest_wait: the longest wait of a request let through so far, in seconds.
         reported: the service's last `x-ratelimit-*` headers.
-        learned_limit: requests in `per` that the service has shown to take from this account, where
-            that is fewer than its `RateLimit`; None: nothing says so.
+        learned_limit: requests in `per` that the service was seen to accept from this account, if
+            that is fewer than its `RateLimit`; None: there is no sign of that.
     """
 
     granted: int
@@ -75,18 +75,18 @@ class LimiterStatistics(Value):
 
 
 class Permit(Protocol):
-    """Permission to send one request. End it with one of these; a second call does nothing."""
+    """Permission to send one request. Call either method to end it; a second call does nothing."""
 
     def finish(self, outcome: RequestOutcome) -> None:
         """Report how the request ended."""
 
     def release(self) -> None:
-        """Give the permit back: the request was never tried."""
+        """Give the permit back: the request was never attempted."""
 
 
 @runtime_checkable
 class RateLimiter(Protocol):
-    """What a session asks before it sends. `TokenBucket` is the one for a single process."""
+    """What a session asks for permits. `TokenBucket` is the one for a single process."""
 
     async def acquire(
         self,
@@ -99,22 +99,22 @@ class RateLimiter(Protocol):
 
         Raises:
             RateLimitTimeout: it would take, or took, longer than `max_wait` seconds.
-            LimiterUnavailable: it is shared, and what it is shared by cannot be reached.
+            LimiterUnavailable: the limiter is shared, and its server cannot be reached.
         """
         ...
 
     def statistics(self) -> LimiterStatistics:
-        """Return what it is doing at this moment."""
+        """Return a snapshot of the limiter."""
         ...
 
 
 @runtime_checkable
 class SharedBudget(Protocol):
-    """What a session has to tell, and asks, a limiter that several processes share."""
+    """What a session also needs from a limiter that several processes share."""
 
     @property
     def account_sid(self) -> str:
-        """The account it is for."""
+        """The account whose budget it is."""
         ...
 
     @property
@@ -127,8 +127,8 @@ class SharedBudget(Protocol):
         ...
 
     def outage(self, waited: float) -> LimiterUnavailable | None:
-        """Return the error for a request that has waited so many seconds without a permit.
+        """Return the error for a request that has waited `waited` seconds without a permit.
 
-        None: its server is not to blame.
+        None: the limiter's server is not the cause.
         """
         ...

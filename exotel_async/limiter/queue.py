@@ -13,7 +13,7 @@ _COMPACT_AT: Final = 64
 
 
 class Lane:
-    """A queue of futures of one priority, in which those that are done count as gone."""
+    """A queue of futures of one priority. Those that are done count as gone."""
 
     __slots__ = ("_gone", "priority", "queue")
 
@@ -26,11 +26,11 @@ class Lane:
         return len(self.queue) - self._gone
 
     def join(self, waiter: asyncio.Future[Any]) -> None:
-        """Stand at the end."""
+        """Append a waiter."""
         self.queue.append(waiter)
 
     def leave(self) -> None:
-        """Count one waiter, done by now, as gone. It is dropped when it is met, or in bulk."""
+        """Count one waiter, which is done, as gone. It is removed later, singly or in bulk."""
         self._gone += 1
         if self._gone > _COMPACT_AT and self._gone * 2 > len(self.queue):
             left = deque(waiter for waiter in self.queue if not waiter.done())
@@ -38,7 +38,7 @@ class Lane:
             self.queue = left
 
     def waits(self) -> bool:
-        """Whether anybody stands in it."""
+        """Return whether there is a waiter."""
         queue = self.queue
         while queue:
             if not queue[0].done():
@@ -48,12 +48,12 @@ class Lane:
         return False
 
     def pop(self) -> asyncio.Future[Any]:
-        """Take out the first, who must be there: ask `waits` before."""
+        """Remove and return the first waiter. There must be one: call `waits` before."""
         return self.queue.popleft()
 
 
 class PriorityQueue:
-    """Four lines: retries and newcomers, each interactive and bulk. Every step is O(1)."""
+    """Four lanes: retries and newcomers, each interactive and bulk. Every step is O(1)."""
 
     __slots__ = ("_lines",)
 
@@ -61,30 +61,30 @@ class PriorityQueue:
         self._lines = [Lane(priority) for priority in Priority for _ in ("retries", "newcomers")]
 
     def line(self, priority: Priority, *, retry: bool) -> Lane:
-        """Return the line to join."""
+        """Return the lane to join."""
         return self._lines[2 * priority + (not retry)]
 
     def first(self) -> Lane | None:
-        """Return the line whose turn it is; None when nobody waits."""
+        """Return the lane whose turn it is; None if there is no waiter."""
         for line in self._lines:
             if line.queue and line.waits():
                 return line
         return None
 
     def is_clear(self, priority: Priority) -> bool:
-        """Whether a newcomer of this priority would be the first."""
+        """Return whether a newcomer of this priority would be the first."""
         first = self.first()
         return first is None or first.priority > priority
 
     def waiting(self, priority: Priority) -> int:
-        """How many wait at a priority."""
+        """Return the number of waiters of a priority."""
         return sum(len(line) for line in self._lines if line.priority is priority)
 
     def waiters(self) -> Iterator[asyncio.Future[Any]]:
-        """Go through all that wait, and some that have left."""
+        """Yield all waiters, and some that have left."""
         for line in self._lines:
             yield from line.queue
 
     def ahead_of(self, priority: Priority) -> int:
-        """How many a newcomer of this priority has before it."""
+        """Return the number of waiters that go before a newcomer of this priority."""
         return sum(len(line) for line in self._lines if line.priority <= priority)

@@ -1,4 +1,4 @@
-"""The limiter of a single process: all permits of the account's budget are its own."""
+"""The limiter for a single process: it has all permits of the account's budget."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class TokenBucket(Limiter):
     """The limiter of one account within one event loop.
 
     Sessions make it from their `rate_limit` and share it; make one yourself only to read its
-    statistics from elsewhere or to share it on purpose.
+    statistics from elsewhere or to share it deliberately.
     """
 
     def __init__(self, rate: RateLimit | None = None, *, max_in_flight: int | None = None) -> None:
-        """Describe the limiter; it belongs to the loop it is first used in.
+        """Create the limiter; it belongs to the event loop in which it is first used.
 
         Args:
             rate: the budget; Exotel's documented 200 a minute by default.
-            max_in_flight: requests whose outcome may be open at once; 64 by default.
+            max_in_flight: requests that may be in flight at once; 64 by default.
         """
         rate = rate or RateLimit()
         # One fewer than the budget: the service's clock and ours may differ on an edge.
@@ -40,7 +40,7 @@ class TokenBucket(Limiter):
         self._memory: Final = Memory(rate, self._window, self._tally, self._learned)
 
     def _resume(self, before: Memory | None) -> None:
-        """Begin in the running event loop, with what another loop's limiter has left, if any."""
+        """Start in the running event loop, with the state of another loop's limiter, if any."""
         loop = self._bound_loop()
         memory, now, rate = self._memory, loop.time(), self.rate
         memory.note_clock(loop)
@@ -48,11 +48,11 @@ class TokenBucket(Limiter):
             return
         ahead = before.ahead - memory.ahead
         is_recent = before.is_recent(now - ahead)
-        # In this order: its own thread may still move one from the first to the second.
+        # In this order: its own thread may still move a permit from the first to the second.
         in_flight = before.window.in_flight
         longer = ahead + rate.per - before.rate.per
         back = [moment + longer for moment in before.window.returns.copy()]
-        # How those in flight end is not known here: as one that timed out this moment, at worst.
+        # How those in flight end is not known here: assume the worst, a timeout at this moment.
         back += [now + 2 * rate.per] * in_flight
         self._window.receive(self._window.size, (moment for moment in back if moment > now))
         if self._window.returns:
@@ -81,7 +81,7 @@ class TokenBucket(Limiter):
             MEMORIES.warn(memory)
 
     def _keeps(self, priority: Priority, now: float) -> int:
-        # Without permits in hand interactive requests wait at the end of each window.
+        # Without permits kept for them, interactive requests wait at the end of each window.
         if priority is not Priority.BULK or now - self._last_interactive >= self.rate.per:
             return 0
         permits = self._window.size
@@ -128,7 +128,7 @@ _shared: WeakKeyDictionary[
 def shared_bucket(key: Hashable, rate: RateLimit, max_in_flight: int) -> TokenBucket:
     """Return the limiter of `key` in the running loop, making it at the first call.
 
-    It continues from the one of the loop before, in this process: what that has spent is spent.
+    It continues from the limiter of this process's previous loop: permits spent there stay spent.
 
     Raises:
         ConfigurationError: the key is in use with another rate.
@@ -145,6 +145,6 @@ def shared_bucket(key: Hashable, rate: RateLimit, max_in_flight: int) -> TokenBu
             f"rate_limit={rate!r}: an account has one budget in an event loop, and this one's is "
             f"{bucket.rate!r}, until a window after its last request"
         )
-    # Each session keeps to its own number besides.
+    # In addition, each session keeps to its own number.
     bucket.allow_in_flight(max_in_flight)
     return bucket
