@@ -1,7 +1,7 @@
-"""The values the SDK gives back, and the words Exotel uses in them.
+"""The values the SDK returns, and enums of the words Exotel uses in them.
 
-All of them are frozen, compare and hash by value, pickle, and show no full phone number, recording
-link or custom field in their repr. What Exotel did not tell (yet) is None.
+All of them are frozen, compare and hash by value, can be pickled, and show no full phone number,
+recording link or custom field in their repr. What Exotel has not reported (yet) is None.
 """
 
 from exotel_async.models.account import (

@@ -1,4 +1,4 @@
-"""What an account has besides its calls: a balance, ExoPhones, and what is known of numbers."""
+"""What an account has besides its calls: a balance, ExoPhones, and metadata of numbers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class NumberMetadata(Value):
 
     Attributes:
         phone_number: the number, as Exotel writes it: with a leading 0.
-        circle: code of the telecom circle, as `KA`.
-        circle_name: its name, at times a whole list of territories.
+        circle: code of the telecom circle, such as `KA`.
+        circle_name: its name, sometimes a whole list of territories.
         type: mobile or landline.
         operator: code of the operator. Its meaning has changed over the years: see the name.
         operator_name: the operator's name.
         dnd: whether it is on the Do Not Disturb register.
-        raw: the whole original.
+        raw: the complete original data.
     """
 
     phone_number: str | None = field(default=None, repr=masked)
@@ -43,13 +43,13 @@ class NumberMetadata(Value):
 
 @frozen(kw_only=True)
 class WhitelistEntry(Value):
-    """How a number stands on the account's whitelist.
+    """A number's state on the account's whitelist.
 
     Attributes:
-        status: whether it is on it.
-        type: why it is; None where Exotel gives no reason, as for a neutral number.
+        status: whether it is whitelisted, blacklisted or neither.
+        type: the reason; None where Exotel gives none, such as for a neutral number.
         expires_in: how long it keeps the status, from the response on; None: for ever.
-        raw: the whole original.
+        raw: the complete original data.
     """
 
     status: WhitelistStatus
@@ -60,15 +60,15 @@ class WhitelistEntry(Value):
 
 @frozen(kw_only=True)
 class Balance(Value):
-    """What is left in the account.
+    """The balance of an account.
 
     Attributes:
         account_sid: the account.
         amount: the balance, in `currency`.
-        currency: code of the currency, as `INR`.
+        currency: code of the currency, such as `INR`.
         pricing_plan: name of the account's plan.
-        updated_at: when the balance last changed; aware, in the zone of the session.
-        raw: the whole original.
+        updated_at: when the balance last changed; aware, in the session's time zone.
+        raw: the complete original data.
     """
 
     account_sid: str | None = None
@@ -88,15 +88,15 @@ class ExoPhone(Value):
 
     Attributes:
         sid: its identifier, which the API takes instead of the number. It may look like one.
-        phone_number: the number itself, as `+918030000000`.
-        friendly_name: what it is called.
-        country: code of its country, as `IN`.
-        region: code of its telecom circle, as `KA`.
-        voice: whether it makes and takes calls.
-        sms: whether it sends and takes SMS.
+        phone_number: the number itself, such as `+918030000000`.
+        friendly_name: its display name.
+        country: code of its country, such as `IN`.
+        region: code of its telecom circle, such as `KA`.
+        voice: whether it can make and receive calls.
+        sms: whether it can send and receive SMS.
         voice_url: what incoming calls are connected to; see `flow`.
         sms_url: where incoming SMS are sent.
-        raw: the whole original.
+        raw: the complete original data.
     """
 
     sid: str
@@ -114,7 +114,7 @@ class ExoPhone(Value):
     def flow(self) -> str | None:
         """Id of the flow for its calls. None if there is none, or `voice_url` leads elsewhere.
 
-        It is text, even where it is a number.
+        It is a `str`, even if it is numeric.
         """
         try:
             path = urlsplit(self.voice_url or "").path
@@ -130,8 +130,8 @@ class ExoPhonePage(Value):
 
     Attributes:
         exophones: the ExoPhones on it.
-        next_page: number of the next page, from 0 on; None on the last one.
-        raw: the whole original.
+        next_page: number of the next page, counted from 0; None on the last one.
+        raw: the complete original data.
     """
 
     exophones: tuple[ExoPhone, ...]

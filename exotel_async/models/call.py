@@ -23,7 +23,7 @@ class Leg(Value):
     Attributes:
         id: 1 is the party dialled first, 2 the second.
         duration: how long this party was on the call.
-        status: how this party's part ended or stands; None: it was not dialled.
+        status: the leg's current or final status; None: this party was not dialled.
         answered_by: who picked up.
     """
 
@@ -35,15 +35,15 @@ class Leg(Value):
 
 @frozen(kw_only=True)
 class CallDetails(Value):
-    """What a call consists of; Exotel returns it where `details` are asked for.
+    """The legs of a call and its talk time; Exotel returns them if `details` are requested.
 
-    It is known when the call's `ended_at` is, about two minutes after its end. Until then Exotel
-    tells nothing of the second party.
+    They are known when the call's `ended_at` is, about two minutes after its end. Until then Exotel
+    reports nothing about the second party.
 
     Attributes:
         talk_time: how long both parties were connected; None or 0 as long as it is not known.
-        leg1_status: how the first party's part ended or stands.
-        leg2_status: the same of the second; None if nobody was dialled second, or not known yet.
+        leg1_status: current or final status of the first party's leg.
+        leg2_status: the same of the second; None if no second party was dialled, or not known yet.
         legs: the legs, the first party's first.
     """
 
@@ -57,40 +57,41 @@ class CallDetails(Value):
 class Call(Value):
     """A call, as Exotel returned it in one answer.
 
-    The times are aware, in the zone the session was given (Exotel's own clock is IST). `ended_at`,
-    `duration`, `price` and `recording_url` come late: about two minutes after the call is over, at
-    times fifteen. Exotel documents the fields at developer.exotel.com/api/call-details.
+    Times are aware, in the session's time zone (Exotel's own clock is IST). `ended_at`, `duration`,
+    `price` and `recording_url` come late: about two minutes after the call is over, sometimes
+    fifteen. Exotel documents the fields at developer.exotel.com/api/call-details.
 
     Attributes:
         sid: the call's identifier: 32 letters and digits, not hexadecimal.
-        status: how it stands. In a call between two numbers whose second party was not reached
-            it is that party's (`failed` where the caller hung up), or else `completed`: captures
-            and Exotel's support disagree. That two people spoke, `details` tell for sure.
-        direction: who began it.
-        from_: the party dialled first. Exotel may write a number otherwise than it was passed,
-            `09812300001` for `+919812300001`; `same_number` compares.
+        status: its current or final status. If the second party of a call between two numbers was
+            not reached, it is that party's (`failed` if the caller hung up) or `completed`:
+            captures and Exotel's support disagree. Only `details` show for sure that two people
+            spoke.
+        direction: who started it.
+        from_: the party dialled first. Exotel may write a number in another form than it was
+            passed, `09812300001` for `+919812300001`; `same_number` compares.
         to: the party dialled second; in a call to a flow the ExoPhone, or None; to a stream None;
-            in one that came in the agent who was reached, such as `sip:agent7f3a`, or the ExoPhone.
+            in an incoming call the agent who was reached, such as `sip:agent7f3a`, or the ExoPhone.
         exophone: the ExoPhone the call was made with.
         created_at: when the call was created.
         updated_at: when Exotel last changed this record.
         started_at: when the call began.
         ended_at: when it ended.
-        duration: length of the whole call, the second party's ringing included.
+        duration: length of the whole call, including the second party's ringing.
         price: what it cost, in the account's currency.
         answered_by: who picked up.
         recording_url: where the recording is; it opens with the account's credentials.
-        presigned_recording_url: the same, open to anybody who has the link, for a short time.
+        presigned_recording_url: the same, open to anyone who has the link, for a short time.
         custom_field: what was passed as `custom_field`, even if that was the word "None".
         parent_sid: the call this one is a leg of.
         account_sid: the account.
         forwarded_from: the number that forwarded the call.
         caller_name: the caller's name.
         uri: path of the call as Exotel writes it. It cannot be requested; use `sid`.
-        details: legs and talk time, when they were asked for.
-        raw: the whole original, with everything that has no name here.
-        target: of the answer to a dial, what was passed to the dial, numbers and all as they were
-            written; None where the call was read.
+        details: legs and talk time, if they were requested.
+        raw: the complete original data, including what has no attribute here.
+        target: in the result of a dial, what was passed to the dial, numbers as they were written;
+            None if the call was read.
     """
 
     sid: str
@@ -125,12 +126,12 @@ class Call(Value):
 
     @property
     def talk_time(self) -> timedelta | None:
-        """How long both parties were connected. None if `details` were not asked for; see there."""
+        """How long both parties were connected. None if `details` were not requested; see there."""
         return self.details.talk_time if self.details else None
 
     @property
     def legs(self) -> tuple[Leg, ...]:
-        """The call's legs. Empty if `details` were not asked for."""
+        """The call's legs. Empty if `details` were not requested."""
         return self.details.legs if self.details else ()
 
     def row(self) -> CallRow:
@@ -180,10 +181,10 @@ class CallPage(Value):
     """One page of call records.
 
     Attributes:
-        calls: the calls on it, in the order they were asked for.
-        total: how many calls the whole query has, as Exotel counts them.
+        calls: the calls on it, in the requested order.
+        total: how many calls match the whole query, as Exotel counts them.
         after: the cursor of the next page; None on the last one.
-        raw: the whole original.
+        raw: the complete original data.
     """
 
     calls: tuple[Call, ...]

@@ -22,22 +22,22 @@ from exotel_async.models.words import (
 
 
 class StreamOptions(TypedDict, total=False):
-    """What every dial takes, and all that `connect_to_stream` takes. None: as if it was left out.
+    """Options of every dial, and the only ones of `connect_to_stream`. None: as if left out.
 
     Attributes:
         time_limit: the longest the whole call may last: a timedelta or seconds, at most 14400.
         record: whether to record the call.
         recording_channels: both parties in one channel or one each; only with `record=True`.
-        custom_field: anything of up to 128 characters that is to come back with the call.
+        custom_field: any text of up to 128 characters that is to come back with the call.
         status_callback: URL that gets a callback when the call has ended.
-        status_callback_events: what it reports, and then in full; without them it gets four
+        status_callback_events: the events it reports, each in full; without them it gets four
             fields when the call is over. Not documented for calls to a flow; `ringing` comes in
             calls to a stream only.
-        max_retries: how many more times Exotel itself dials `from_`, in this one order, when it
-            was not reached: 0 or more. One support article (48259) documents it, with 3 as the
-            default. The SDK sends a dial once, and nothing of this unless it is given. What
-            `time_limit` counts from is then not known, so that the call may be over later.
-        extra: parameters this SDK does not know, sent last and as they are.
+        max_retries: how many more times Exotel itself dials `from_`, for this one dial, if it was
+            not reached: 0 or more. One support article (48259) documents it, with 3 as the
+            default. The SDK sends a dial once, and sends this only if it is given. It is then not
+            known what `time_limit` counts from, so the call may be over later.
+        extra: parameters this SDK does not know, sent last and unchanged.
     """
 
     time_limit: timedelta | float | None
@@ -51,17 +51,17 @@ class StreamOptions(TypedDict, total=False):
 
 
 class DialOptions(StreamOptions, total=False):
-    """What `connect` and `connect_to_flow` take besides: this, and all of `StreamOptions`.
+    """Options of `connect` and `connect_to_flow`: these, and all of `StreamOptions`.
 
     None is the same as leaving it out. Exotel documents most of it at
     developer.exotel.com/api/make-a-call-api.
 
     Attributes:
-        call_type: `trans`, the one type there is.
+        call_type: `trans`, the only type there is.
         ring_timeout: how long each party is rung: a timedelta or seconds. Exotel's limit is not
             certain; an old page says 60 seconds.
         recording_format: `mp3` or `mp3-hq`; only with `record=True`.
-        status_callback_content_type: how it is encoded; without it as multipart.
+        status_callback_content_type: how status callbacks are encoded; multipart by default.
         stream_url: `wss` URL the audio of a call between two numbers is streamed to (AgentStream).
             A flow streams by an applet of its own, and `connect_to_stream` reaches a bot directly.
         stream_begin: from which moment; only with `stream_url`.
@@ -78,7 +78,7 @@ class DialOptions(StreamOptions, total=False):
 
 
 class TargetOptions(DialOptions, total=False):
-    """What a dial of `connect_many` takes: `DialOptions`, and more for some kinds of call.
+    """Options of a dial of `connect_many`: `DialOptions`, and more for some kinds of call.
 
     With `to`, `stream_url` streams the call between two numbers; without `to` and `flow` it is the
     bot that is called, as by `connect_to_stream`, which takes no more than `StreamOptions`.
@@ -100,21 +100,21 @@ class TargetOptions(DialOptions, total=False):
 
 @frozen(kw_only=True)
 class DialTarget(Value):
-    """One dial: who is rung, and what the caller knows it by.
+    """One dial: who is rung, and a tag by which the application recognises it.
 
-    It is passed to `connect_many`, where what is None here is taken from the arguments for all; and
-    it comes back as the `target` of the dial's call, and with an orphaned one. There it is what was
-    passed to `connect_many`, or made of what was passed to the dial, as it was written.
+    It is passed to `connect_many`, where the arguments for all dials apply to what is None here. It
+    comes back as the `target` of the dial's call, and with an orphaned one: there it is what was
+    passed to `connect_many`, or made of the arguments of a single dial, as they were written.
 
     Attributes:
         from_: the party rung first.
         to: the party rung second; or else
         flow: the flow the first party is connected to. Without both: `stream_url` in `options`.
         caller_id: the ExoPhone they see.
-        options: more, as `calls.connect` takes it. In `connect_many` it goes before what is said
-            for all. Of a single dial it has the `custom_field` alone, and the `stream_url` of one
-            by `connect_to_stream`.
-        tag: anything of the caller's own, to recognise a dial by. It is not sent.
+        options: further options, as `calls.connect` takes them. In `connect_many` they override
+            those given for all. For a single dial they hold only the `custom_field`, and the
+            `stream_url` passed to `connect_to_stream`.
+        tag: anything of the application's own, to recognise a dial by. It is not sent.
     """
 
     from_: str = field(repr=masked)

@@ -1,4 +1,4 @@
-"""The answer to a request that this SDK does not know."""
+"""The response to a request that this SDK has no method for."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CHARSET: Final = r"(?i)\bcharset\s*=\s*[\"']?([\w.:-]+)"
 
 @frozen(kw_only=True)
 class RawResponse:
-    """What Exotel has answered to `AsyncExotel.request`, as it came. Its status is 2xx.
+    """Exotel's response to `AsyncExotel.request`, as it came. Its status is 2xx.
 
-    It is bytes, and has no `to_dict`.
+    It holds bytes, and so has no `to_dict`.
 
     Attributes:
         status: the HTTP status.
-        headers: the header fields, names in lower case, as in `APIError.headers`. Of a field that
-            came several times the values are joined by commas.
+        headers: the header fields, names in lower case, as in `APIError.headers`. The values of a
+            field that came several times are joined by commas.
         content: the whole body, decompressed.
     """
 
@@ -35,25 +35,25 @@ class RawResponse:
     def text(self) -> str:
         """The body as text, by the charset of its content type, or else UTF-8.
 
-        What is no such text in it is replaced.
+        Bytes that cannot be decoded are replaced.
         """
         named = re.search(_CHARSET, self.headers.get("content-type", ""))
         try:
             return self.content.decode(named[1] if named else "utf-8", errors="replace")
-        except (LookupError, ValueError):  # no such charset, or none of text
+        except (LookupError, ValueError):  # an unknown charset, or a codec that is not for text
             return self.content.decode(errors="replace")
 
     def json(self) -> Any:
-        """Return what the body says as JSON. Exotel answers in XML unless a path ends in `.json`.
+        """Return the body parsed as JSON. Exotel answers in XML unless a path ends in `.json`.
 
         Raises:
-            DecodeError: it is no JSON.
+            DecodeError: the body is not JSON.
         """
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError):
             is_markup = self.content.lstrip().startswith(b"<")
-        # Raised out here, the error does not carry the parser's, which holds the whole body.
+        # Raised outside of `except`: as its context, the parser's error would hold the whole body.
         raise DecodeError(
             "the answer is XML or HTML, and not JSON" if is_markup else "the answer is not JSON",
             status=self.status,

@@ -10,16 +10,16 @@ from typing import TypedDict
 class CallRow(TypedDict):
     """A call as one flat row: the columns of the export, in their order, as plain types.
 
-    pandas, polars and pyarrow take an iterable of rows as it is. Times are aware, in the zone of
-    the session. Lengths are seconds, always a float, so that a column has one type. The price is in
+    pandas, polars and pyarrow take an iterable of rows as it is. Times are aware, in the session's
+    time zone. Durations are seconds, always a float, so that a column has one type. The price is in
     the account's currency. What is not known is None. The columns from `talk_time` to
-    `leg2_duration` are None where `details` were not asked for. Phone numbers are whole.
+    `leg2_duration` are None if `details` were not requested. Phone numbers are not masked.
 
     Attributes:
         sid: the call's identifier.
         created_at: when the call was created.
-        status: how it stands, as Exotel writes it.
-        direction: who began it, as Exotel writes it.
+        status: its current or final status, as Exotel writes it.
+        direction: who started it, as Exotel writes it.
         from_number: the party dialled first.
         to_number: the party dialled second.
         exophone: the ExoPhone the call was made with.
@@ -30,9 +30,9 @@ class CallRow(TypedDict):
         updated_at: when Exotel last changed the record.
         answered_by: who picked up, as Exotel writes it.
         talk_time: seconds for which both parties were connected.
-        leg1_status: how the first party's part ended or stands.
+        leg1_status: current or final status of the first party's leg.
         leg1_duration: seconds the first party was on the call.
-        leg2_status: how the second party's part ended or stands.
+        leg2_status: current or final status of the second party's leg.
         leg2_duration: seconds the second party was on the call.
         custom_field: what was passed as `custom_field`.
         caller_name: the caller's name.

@@ -1,4 +1,4 @@
-"""What all values have in common: they become plain types, for JSON, and are made of them again."""
+"""What all values have in common: conversion to plain types, for JSON, and back."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import Any, Self
 
 
 class Value:
-    """A value of this package: as plain types, from them, and in the models of pydantic.
+    """Base of this package's values: converts to plain types and back, and works with pydantic.
 
-    pydantic takes an instance, or what `from_dict` takes; it writes what `to_dict` gives, and
-    describes that in its JSON schema. So FastAPI returns all values from routes that are annotated
-    with them, `-> Call`, and takes them as `Annotated[Call, Body()]`: without that, it looks for
-    what is no model of its own in the query. From a route without an annotation return `to_dict()`.
+    pydantic takes an instance, or what `from_dict` takes; it writes what `to_dict` returns, and
+    describes that in its JSON schema. So FastAPI returns all values from routes annotated with
+    them, `-> Call`, and takes them as `Annotated[Call, Body()]`: without `Body`, it looks for
+    anything but its own models in the query. From a route without an annotation return `to_dict()`.
     """
 
     __slots__ = ()
 
     def to_dict(self, *, raw: bool = False) -> dict[str, Any]:
-        """Return the value in the types of JSON, by the names of its attributes.
+        """Return the value as a dict of JSON types, keyed by the names of its attributes.
 
-        `from_` is `from` there. Times are ISO 8601 with their UTC offset, lengths of time are
-        seconds (an int where they are whole), money is text, words are as Exotel writes them,
-        values in it are dicts, tuples are lists; what is None is there as None. An error has its
-        class as `type`, its text as `text`, and its attributes. Phone numbers are whole.
+        `from_` becomes `from`. Times are ISO 8601 with their UTC offset, durations are seconds (an
+        int where they are whole), money is text, enum members are as Exotel writes them, nested
+        values are dicts, tuples are lists; None is included. An error has its class as `type`, its
+        text as `text`, and its attributes. Phone numbers are not masked.
 
-        The `tag` and the `options` of a dial become JSON as far as they can, by the same rules;
+        The `tag` and the `options` of a dial become JSON as far as possible, by the same rules;
         anything else in them becomes its `str`.
 
         Args:
-            raw: whether to include the originals: `raw`, here and in the values within.
+            raw: whether to include the original data: `raw`, here and in nested values.
         """
         from exotel_async.models.value_converter import to_plain  # noqa: PLC0415
 
@@ -37,16 +37,16 @@ class Value:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Make the value of what `to_dict` has returned, also after a way through JSON.
+        """Make the value from what `to_dict` returned, also after a round trip through JSON.
 
-        It is equal to the original, except for what was no JSON in the `tag` and the `options` of a
-        dial; a `timedelta` there comes back as seconds, which dials take as well. An error comes
-        back as another of its class, alike, but never equal: Python does not compare errors.
-        `from_` may be written so. Keys that have no meaning are ignored.
+        It is equal to the original, except for anything that is not JSON in the `tag` and the
+        `options` of a dial; a `timedelta` there comes back as seconds, which dials take as well. An
+        error comes back as a new one with the same class and content, but never equal: Python does
+        not compare errors. `from_` is accepted for `from`. Unknown keys are ignored.
 
         Raises:
-            InvalidRequest: it is no mapping, lacks what the value requires, or something in it is
-                not as `to_dict` writes it. The argument is the key, as `details.legs[0].duration`.
+            InvalidRequest: it is not a mapping, lacks a required key, or has something that
+                `to_dict` does not write so. The argument is the key: `details.legs[0].duration`.
         """
         from exotel_async.models.value_converter import from_plain  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Values as plain types and back, by one cattrs converter that is made at its first use."""
+"""Values to plain types and back, by a cattrs converter that is made at its first use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from exotel_async.errors import ExotelError, InvalidRequest
 
 _V = TypeVar("_V")
 
-_PLACES: Final = 20  # of an amount, before the point and after it: 1E+999999 is a megabyte
+_PLACES: Final = 20  # digits of an amount, before and after the point: 1E+999999 is a megabyte
 _LONGEST: Final = 10**9  # seconds: three decades
 
 
@@ -35,21 +35,21 @@ def to_plain(value: object, *, raw: bool) -> dict[str, Any]:
 
 
 def from_plain(data: object, kind: type[_V]) -> _V:
-    """Make a value of what `to_plain` returns.
+    """Make a value from what `to_plain` returns.
 
     Raises:
-        InvalidRequest: that is not possible.
+        InvalidRequest: the data is not as `to_plain` writes it.
     """
     try:
         return _converter(raw=True).structure(data, kind)
-    except (BaseValidationError, _Unfit) as failure:
+    except (BaseValidationError, _BadValue) as failure:
         path, cause = _first_cause(failure)
         where = path.lstrip(".") or kind.__name__
-        if isinstance(cause, _Unfit):
+        if isinstance(cause, _BadValue):
             raise InvalidRequest(where, cause.value, cause.rule) from None
         if isinstance(cause, KeyError):
             raise InvalidRequest(where, None, "is required") from None
-        if isinstance(cause, InvalidRequest):  # of a value that checks itself
+        if isinstance(cause, InvalidRequest):  # raised by a value's own validation
             raise cause from None
         raise
 
@@ -59,7 +59,7 @@ def key_of(attribute: str) -> str:
     return attribute.rstrip("_")
 
 
-class _Unfit(ValueError):
+class _BadValue(ValueError):
     """A value that is not as `to_plain` writes it."""
 
     def __init__(self, value: object, rule: str, attribute: str = "") -> None:
@@ -70,7 +70,7 @@ class _Unfit(ValueError):
 
 
 def _first_cause(failure: BaseException) -> tuple[str, BaseException]:
-    """Return where the first thing is wrong, and its error."""
+    """Return the path of the first thing that is wrong, and its error."""
     path = ""
     while isinstance(failure, BaseValidationError):
         failure = failure.exceptions[0]
@@ -79,70 +79,70 @@ def _first_cause(failure: BaseException) -> tuple[str, BaseException]:
                 path += f".{key_of(note.name)}"
             elif isinstance(note, IterableValidationNote):
                 path += f"[{note.index}]"
-    if isinstance(failure, _Unfit) and failure.attribute:
+    if isinstance(failure, _BadValue) and failure.attribute:
         path += f".{failure.attribute}"
     return path, failure
 
 
 @lru_cache(maxsize=2)
 def _converter(*, raw: bool) -> Converter:
-    made = Converter(unstruct_collection_overrides={tuple: list})
-    configure_union_passthrough(str | None, made)  # for a text, or else a value
-    made.register_structure_hook_func(
+    converter = Converter(unstruct_collection_overrides={tuple: list})
+    configure_union_passthrough(str | None, converter)  # for a text, or else a value
+    converter.register_structure_hook_func(
         lambda kind: kind == int | str | None,
         _hook(_exactly(int, str, NoneType), "must be text or a whole number"),
     )
     for kind, (parse, rule) in _SCALARS.items():
-        made.register_structure_hook(kind, _hook(parse, rule))
-    made.register_structure_hook(enum.StrEnum, _word)
-    made.register_structure_hook_func(_is_mapping, _mapping)
-    made.register_structure_hook_func(
-        _is_tuple, lambda value, kind: _tuple(made, value, get_args(kind)[0])
+        converter.register_structure_hook(kind, _hook(parse, rule))
+    converter.register_structure_hook(enum.StrEnum, _word)
+    converter.register_structure_hook_func(_is_mapping, _mapping)
+    converter.register_structure_hook_func(
+        _is_tuple, lambda value, kind: _tuple(converter, value, get_args(kind)[0])
     )
-    made.register_structure_hook_func(_is_error, lambda value, _: _error(made, value))
-    made.register_structure_hook_factory(_is_value, lambda kind: _reader(made, kind))
-    made.register_unstructure_hook(date, date.isoformat)
-    made.register_unstructure_hook(datetime, datetime.isoformat)
-    made.register_unstructure_hook(timedelta, _seconds)
-    made.register_unstructure_hook(Decimal, _digits)
-    made.register_unstructure_hook(enum.StrEnum, lambda word: word.value)
-    made.register_unstructure_hook_func(_is_mapping, _plain)
-    made.register_unstructure_hook_func(_is_error, _error_as_dict)
-    made.register_unstructure_hook_factory(
-        _is_value, lambda kind: _writer(made, kind, with_raw=raw)
+    converter.register_structure_hook_func(_is_error, lambda value, _: _error(converter, value))
+    converter.register_structure_hook_factory(_is_value, lambda kind: _reader(converter, kind))
+    converter.register_unstructure_hook(date, date.isoformat)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_unstructure_hook(timedelta, _seconds)
+    converter.register_unstructure_hook(Decimal, _digits)
+    converter.register_unstructure_hook(enum.StrEnum, lambda word: word.value)
+    converter.register_unstructure_hook_func(_is_mapping, _plain)
+    converter.register_unstructure_hook_func(_is_error, _error_as_dict)
+    converter.register_unstructure_hook_factory(
+        _is_value, lambda kind: _writer(converter, kind, with_raw=raw)
     )
-    return made
+    return converter
 
 
-# Values: what attrs has made.
+# Values: attrs classes.
 
 
 def _is_value(kind: Any) -> bool:
     return isinstance(kind, type) and attrs.has(kind)
 
 
-def _writer(made: Converter, kind: Any, *, with_raw: bool) -> Any:
+def _writer(converter: Converter, kind: Any, *, with_raw: bool) -> Any:
     attrs.resolve_types(kind)
     overrides: dict[str, Any] = {}
     for one in attrs.fields(kind):
         omitted = one.name == "raw" and not with_raw
         hook = _plain if one.type is Any or _is_mapping(one.type) else None
         overrides[one.name] = override(omit=omitted, rename=key_of(one.name), unstruct_hook=hook)
-    return make_dict_unstructure_fn(kind, made, **overrides)
+    return make_dict_unstructure_fn(kind, converter, **overrides)
 
 
-def _reader(made: Converter, kind: Any) -> Any:
+def _reader(converter: Converter, kind: Any) -> Any:
     attrs.resolve_types(kind)
     names = [one.name for one in attrs.fields(kind)]
     renamed = [(name, key_of(name)) for name in names if name != key_of(name)]
     overrides: dict[str, Any] = {name: override(rename=key) for name, key in renamed}
-    read = make_dict_structure_fn(kind, made, **overrides)
+    read = make_dict_structure_fn(kind, converter, **overrides)
 
     def reader(value: Any, _: object) -> Any:
         if isinstance(value, kind):
             return value
         if not isinstance(value, Mapping):
-            raise _Unfit(value, f"must be a mapping, as {kind.__name__}.to_dict() gives it")
+            raise _BadValue(value, f"must be a mapping, as {kind.__name__}.to_dict() gives it")
         for name, key in renamed:
             if name in value and key not in value:
                 value = {**value, key: value[name]}
@@ -151,7 +151,7 @@ def _reader(made: Converter, kind: Any) -> Any:
     return reader
 
 
-# Errors: their attributes are what `vars` has.
+# Errors: their attributes are those in `vars`.
 
 
 def _is_error(kind: Any) -> bool:
@@ -163,40 +163,40 @@ def _error_as_dict(error: ExotelError) -> dict[str, Any]:
     return {"type": type(error).__name__, "text": str(error), **known}
 
 
-def _error(made: Converter, data: object) -> ExotelError:
+def _error(converter: Converter, data: object) -> ExotelError:
     if isinstance(data, ExotelError):
         return data
     if not isinstance(data, Mapping):
-        raise _Unfit(data, "must be a mapping with the type and the text of an error")
+        raise _BadValue(data, "must be a mapping with the type and the text of an error")
     named = data.get("type")
     text = data.get("text")
     if not isinstance(named, str) or not isinstance(text, str):
-        raise _Unfit(data, "must have the type and the text of an error")
-    # One that this version does not know, or a class of somebody's own, is an error nevertheless.
+        raise _BadValue(data, "must have the type and the text of an error")
+    # An unknown class, of another version or of an application, is read as a plain ExotelError.
     kind: Any = getattr(errors, named, None)
     kind = kind if _is_error(kind) else ExotelError
     error: ExotelError = kind.__new__(kind, text)
     hints = {**get_type_hints(kind), **get_type_hints(kind.__init__)}
     for name, hint in hints.items():
         if (key := key_of(name)) in data:
-            vars(error)[name] = _attribute(made, key, data[key], hint)
+            vars(error)[name] = _attribute(converter, key, data[key], hint)
     for parameter in inspect.signature(kind.__init__).parameters.values():
-        # What is no attribute, but made into the text, comes by position.
+        # Positional parameters are not attributes: they only become part of the text.
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in vars(error):
             if parameter.default is parameter.empty:
-                raise _Unfit(None, "is required", key_of(parameter.name))
+                raise _BadValue(None, "is required", key_of(parameter.name))
             vars(error)[parameter.name] = parameter.default
     return error
 
 
-def _attribute(made: Converter, key: str, value: object, hint: Any) -> object:
+def _attribute(converter: Converter, key: str, value: object, hint: Any) -> object:
     try:
-        return value if hint in {Any, object} else made.structure(value, hint)
-    except _Unfit as unfit:
-        raise _Unfit(unfit.value, unfit.rule, key) from None
+        return value if hint in {Any, object} else converter.structure(value, hint)
+    except _BadValue as unfit:
+        raise _BadValue(unfit.value, unfit.rule, key) from None
 
 
-# Words, numbers, times, and what holds them.
+# Enum words, numbers, times, and their containers.
 
 
 def _word(value: object, kind: Any) -> Any:
@@ -205,7 +205,7 @@ def _word(value: object, kind: Any) -> Any:
             return kind(value)
     except ValueError:
         pass
-    raise _Unfit(value, f"must be a word, such as {', '.join(repr(one.value) for one in kind)}")
+    raise _BadValue(value, f"must be a word, such as {', '.join(repr(one.value) for one in kind)}")
 
 
 def _exactly(*kinds: type) -> Callable[[Any], Any]:
@@ -244,7 +244,7 @@ def _amount(value: Any) -> Decimal:
     return amount
 
 
-# What reads each type, and what is said where that raises an error.
+# What reads each type, and the rule to report if that raises an error.
 _SCALARS: Final[Mapping[type, tuple[Callable[[Any], object], str]]] = {
     str: (_text, "must be text"),
     bool: (_exactly(bool), "must be true or false"),
@@ -262,7 +262,7 @@ def _hook(parse: Callable[[Any], object], rule: str) -> Any:
         try:
             return parse(value)
         except (TypeError, ValueError, InvalidOperation):
-            raise _Unfit(value, rule) from None
+            raise _BadValue(value, rule) from None
 
     return read
 
@@ -280,10 +280,10 @@ def _is_tuple(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-def _tuple(made: Converter, value: object, item: Any) -> tuple[Any, ...]:
+def _tuple(converter: Converter, value: object, item: Any) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise _Unfit(value, "must be a list")
-    return tuple(made.structure(value, list[item]))
+        raise _BadValue(value, "must be a list")
+    return tuple(converter.structure(value, list[item]))
 
 
 def _is_mapping(kind: Any) -> bool:
@@ -293,12 +293,12 @@ def _is_mapping(kind: Any) -> bool:
 def _mapping(value: object, _: object) -> Mapping[str, Any]:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return value
-    raise _Unfit(value, "must be a mapping of names to values")
+    raise _BadValue(value, "must be a mapping of names to values")
 
 
 def _plain(value: object) -> Any:
-    """Return whatever it is in the types of JSON."""
-    # Keys that are no text, NaN, a circle, thousands of digits, a `__str__` of somebody's.
+    """Return any object as JSON types."""
+    # Keys that are not text, NaN, a cycle, thousands of digits, a `__str__` that raises.
     with suppress(Exception):
         return json.loads(json.dumps(value, default=_as_json, allow_nan=False))
     with suppress(Exception):
@@ -308,7 +308,7 @@ def _plain(value: object) -> Any:
 
 def _as_json(value: Any) -> object:
     match value:
-        case date():  # and a time
+        case date():  # a datetime, too
             return value.isoformat()
         case timedelta():
             return _seconds(value)

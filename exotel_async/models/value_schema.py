@@ -1,4 +1,4 @@
-"""What pydantic is told of a value: how to check, write and describe it. Only pydantic asks."""
+"""The pydantic schema of a value: how to check, write and describe it. Used by pydantic only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exotel_async.models.value_converter import from_plain, key_of, to_plain
 
 
 def core_schema_of(kind: Any, handler: Any) -> core_schema.CoreSchema:
-    """Return the schema of a value; `handler` is pydantic's, and gives those of values in it."""
+    """Return the schema of a value; `handler` is pydantic's, and makes those of nested values."""
     attrs.resolve_types(kind)
     fields = {
         key_of(one.name): core_schema.typed_dict_field(
@@ -27,10 +27,10 @@ def core_schema_of(kind: Any, handler: Any) -> core_schema.CoreSchema:
         for one in attrs.fields(kind)
         if one.name != "raw"
     }
-    # The converter reads and writes. What is within is there to be described.
+    # The converter reads and writes: the inner schema only describes.
     return core_schema.no_info_wrap_validator_function(
         lambda data, _: from_plain(data, kind),
-        core_schema.typed_dict_schema(fields, metadata=_words_on(kind)),
+        core_schema.typed_dict_schema(fields, metadata=_title_and_summary(kind)),
         ref=f"{kind.__module__}.{kind.__qualname__}:{id(kind)}",
         serialization=core_schema.plain_serializer_function_ser_schema(
             lambda value: to_plain(value, raw=False)
@@ -38,12 +38,12 @@ def core_schema_of(kind: Any, handler: Any) -> core_schema.CoreSchema:
     )
 
 
-def _words_on(kind: Any) -> dict[str, Any]:
+def _title_and_summary(kind: Any) -> dict[str, Any]:
     summary = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
-    return _noted(title=kind.__name__, description=summary)
+    return _updates(title=kind.__name__, description=summary)
 
 
-def _noted(**notes: object) -> dict[str, Any]:
+def _updates(**notes: object) -> dict[str, Any]:
     return {"pydantic_js_updates": notes}
 
 
@@ -55,8 +55,8 @@ _SCALARS: Final[Mapping[Any, core_schema.CoreSchema]] = {
     type(None): core_schema.none_schema(),
     date: core_schema.date_schema(),
     datetime: core_schema.datetime_schema(),
-    timedelta: core_schema.float_schema(metadata=_noted(description="seconds")),
-    Decimal: core_schema.str_schema(metadata=_noted(description="an amount of money")),
+    timedelta: core_schema.float_schema(metadata=_updates(description="seconds")),
+    Decimal: core_schema.str_schema(metadata=_updates(description="an amount of money")),
 }
 
 
@@ -68,10 +68,10 @@ def _described(kind: Any, handler: Any) -> core_schema.CoreSchema:
         schema: core_schema.CoreSchema = handler.generate_schema(kind)
         return schema
     if isinstance(kind, type) and issubclass(kind, enum.StrEnum):
-        return core_schema.str_schema(metadata=_noted(examples=[one.value for one in kind]))
+        return core_schema.str_schema(metadata=_updates(examples=[one.value for one in kind]))
     if isinstance(kind, type) and issubclass(kind, ExotelError):
-        told = {name: core_schema.typed_dict_field(_SCALARS[str]) for name in ("type", "text")}
-        return core_schema.typed_dict_schema(told, metadata=_words_on(kind))
+        fields = {name: core_schema.typed_dict_field(_SCALARS[str]) for name in ("type", "text")}
+        return core_schema.typed_dict_schema(fields, metadata=_title_and_summary(kind))
     return _composed(kind, handler)
 
 

@@ -1,4 +1,4 @@
-"""The words Exotel uses, as enums: those in its answers are open, for it may add one any day."""
+"""The words Exotel uses, as enums: those of its answers are open, as it may add one at any time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final, Self
 
 
 class OpenEnum(enum.StrEnum):
-    """Words of the service, to which it may add one any day.
+    """An enum of words to which the service may add one at any time.
 
-    The words known here are members, found whatever their case: the service itself writes `human`,
-    `Human` and `HUMAN`. A word not known stays what it is, as an instance of the same class that is
-    equal to the plain string, hashes and pickles like any other.
+    Known words are members, found whatever their case: the service itself writes `human`, `Human`
+    and `HUMAN`. An unknown word is kept as it is, as an instance of the same class that is equal to
+    the plain string, and hashes and pickles like any other.
     """
 
     @property
     def is_known(self) -> bool:
-        """Whether the word is one this version of the SDK knows."""
+        """Whether this version of the SDK knows the word."""
         return any(self is member for member in type(self))
 
     @classmethod
@@ -27,7 +27,7 @@ class OpenEnum(enum.StrEnum):
         for member in cls:
             if member._value_.casefold() == folded:
                 return member
-        # Not kept anywhere: what a server sends must not fill the memory.
+        # Not cached: what a server sends must not fill the memory.
         unknown = str.__new__(cls, value)
         unknown._name_ = unknown._value_ = value
         return unknown
@@ -38,9 +38,9 @@ class OpenEnum(enum.StrEnum):
 
 
 class CallStatus(OpenEnum):
-    """How a call, or one leg of it, stands. A call is `in-progress` from its creation on.
+    """The state of a call, or of one leg of it. A call is `in-progress` from its creation on.
 
-    Other spellings are the same words: `no_answer`, `no answer`, `cancelled`.
+    Other spellings are read as the same words: `no_answer`, `no answer`, `cancelled`.
     """
 
     QUEUED = "queued"
@@ -54,7 +54,7 @@ class CallStatus(OpenEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the call is over. A word not known is not final."""
+        """Whether the call is over. An unknown word is not final."""
         return self in _FINAL
 
     @classmethod
@@ -62,7 +62,7 @@ class CallStatus(OpenEnum):
         found = super()._missing_(value)
         if found is None or found.is_known:
             return found
-        # As consumers of callbacks have met them (VOICE_V1 6.2).
+        # Spellings that consumers of callbacks have seen (VOICE_V1 6.2).
         spelt = found.casefold().replace("_", "-").replace(" ", "-")
         meant = "canceled" if spelt == "cancelled" else spelt
         return next((member for member in cls if member.value == meant), found)
@@ -80,7 +80,7 @@ _FINAL: Final = frozenset(
 
 
 class Direction(OpenEnum):
-    """Who began a call: a caller, somebody in the dashboard, or the API."""
+    """Who started a call: a caller, a user of the dashboard, or the API."""
 
     INBOUND = "inbound"
     OUTBOUND_DIAL = "outbound-dial"
@@ -97,7 +97,7 @@ class AnsweredBy(OpenEnum):
 
 
 class NumberType(OpenEnum):
-    """What kind of connection a number is."""
+    """The kind of line a number belongs to."""
 
     MOBILE = "Mobile"
     LANDLINE = "Landline"
@@ -123,7 +123,7 @@ class WhitelistStatus(OpenEnum):
 
 
 class WhitelistType(OpenEnum):
-    """Why a number is whitelisted: it has called in, is that of a user, or was added by the API."""
+    """Why a number is whitelisted: it has called in, is a user's, or was added through the API."""
 
     CUSTOMER = "Customer"
     AGENT = "Agent"
@@ -145,14 +145,14 @@ class RecordingFormat(enum.StrEnum):
 
 
 class PlaybackTo(enum.StrEnum):
-    """Who hears the audio that is played on answer; Exotel's default is the callee alone."""
+    """Who hears the audio that is played on answer; Exotel's default is only the callee."""
 
     CALLEE = "Callee"
     BOTH = "Both"
 
 
 class CallbackEvent(OpenEnum):
-    """What a status callback can report; `ringing` for calls to a stream alone."""
+    """What a status callback can report; `ringing` only for calls to a stream."""
 
     RINGING = "ringing"
     TERMINAL = "terminal"
@@ -174,6 +174,6 @@ class StreamBegin(enum.StrEnum):
 
 
 class CallType(enum.StrEnum):
-    """Transactional. Exotel documents `promo`, once the other type, as no longer supported."""
+    """Transactional. Exotel documents the former other type, `promo`, as no longer supported."""
 
     TRANSACTIONAL = "trans"
