@@ -1,6 +1,6 @@
 """Flows: graphs of applets that calls walk through, with a caller who follows a script.
 
-They ask the user's application over HTTP as Exotel's applets do::
+They send HTTP requests to the user's application, as Exotel's applets do::
 
     flow = Flow(
         926,

@@ -1,6 +1,6 @@
 """The applets of Voice v1 as frozen values, put together by hand into the graph of a flow.
 
-What they ask the application, and what it answers, is VOICE_V1 7.
+Their requests to the application, and its answers, are those of VOICE_V1 7.
 
 An exit leads to another applet, to the name of one elsewhere in the flow, or nowhere (None): the
 call is then hung up.
@@ -26,40 +26,40 @@ def _copied(value: Mapping[str, Next]) -> dict[str, Next]:
     return dict(value)
 
 
-def _can_be_asked(_: object, field: attrs.Attribute[str], url: str) -> None:
+def _check_http_url(_: object, field: attrs.Attribute[str], url: str) -> None:
     if re.match(r"https?://[^\s/?#]", url, re.IGNORECASE) is None:
         raise ValueError(f"{field.name}: {url!r} is no http or https URL")
 
 
-def _can_be_streamed_to(_: object, field: attrs.Attribute[str], url: str) -> None:
+def _check_bot_url(_: object, field: attrs.Attribute[str], url: str) -> None:
     if re.match(r"wss?://[^\s/?#]", url, re.IGNORECASE) is None:
         raise ValueError(f"{field.name}: {url!r} is no ws or wss URL")
 
 
-_url = attrs.validators.optional(_can_be_asked)
-_bot_url = attrs.validators.optional(_can_be_streamed_to)
+_url = attrs.validators.optional(_check_http_url)
+_bot_url = attrs.validators.optional(_check_bot_url)
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class Applet:
-    """What all applets have."""
+    """Base of all applets."""
 
     own_exits: ClassVar[Sequence[str]] = ()
-    """The names of its exits, without keys and cases."""
+    """The names of its exits, except for keys and cases."""
     needs_caller: ClassVar[bool] = True
-    """Whether there is nothing to do for it once the caller has left."""
+    """Whether it can run only while the caller is on the line."""
 
     name: str = ""
-    """What exits of other applets and a caller's script refer to it by."""
+    """The name by which exits of other applets and a caller's script refer to it."""
 
     @property
     def kind(self) -> str:
-        """What it is called."""
+        """The name of its class."""
         return type(self).__name__
 
     @property
     def label(self) -> str:
-        """What it is called, and its name if it has one."""
+        """Its kind, and its name if it has one."""
         return f'{self.kind} "{self.name}"' if self.name else self.kind
 
     @property
@@ -68,11 +68,11 @@ class Applet:
         return {name: getattr(self, name) for name in self.own_exits}
 
     def __repr__(self) -> str:
-        # Not what it leads to: a flow is deep.
+        # Without what it leads to: a flow may be deep.
         return f"<{self.label}>"
 
     def one_of(self, *names: str, optional: bool = False) -> None:
-        """Raises ValueError unless just one of these fields, or none if optional, is given."""
+        """Raise ValueError unless exactly one of these fields, or none if optional, is given."""
         given = [name for name in names if getattr(self, name)]
         if len(given) > 1 or not (given or optional):
             raise ValueError(f"{self.label} takes one of {', '.join(names)}")
@@ -86,7 +86,7 @@ class Greeting(Applet):
 
     text: str | None = None
     audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
-    """URLs. They are not fetched: it is not said how, and they are cached."""
+    """URLs. They are not fetched: how Exotel does is not documented, and it caches them."""
     url: str | None = attrs.field(default=None, validator=_url)
     then: Next = None
 
@@ -96,10 +96,10 @@ class Greeting(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Menu(Applet):
-    """IVR Menu: says or plays a prompt, waits for one key, and leads where that key does.
+    """IVR Menu: says or plays a prompt, waits for one key, and takes the exit of that key.
 
-    No key, or one that leads nowhere, has the prompt repeated; after the last one comes
-    `otherwise`. What the real one does with a wrong key is not known.
+    Without a key, or with one that has no exit, the prompt is repeated; after the last time,
+    `otherwise` is taken. What the real one does with a wrong key is not known.
     """
 
     own_exits: ClassVar[Sequence[str]] = ("otherwise",)
@@ -108,11 +108,11 @@ class Menu(Applet):
     audio: Sequence[str] = attrs.field(default=(), converter=_one_or_more)
     url: str | None = attrs.field(default=None, validator=_url)
     keys: Mapping[str, Next] = attrs.field(converter=_copied)
-    """An exit for each key, a digit, `*` or `#`."""
+    """An exit for each key: a digit, `*` or `#`."""
     wait: int = 5
-    """Seconds until no key is given up."""
+    """Seconds to wait for a key."""
     repeat: int = 0
-    """How often the prompt is said again."""
+    """How often the prompt is repeated."""
     otherwise: Next = None
 
     def __attrs_post_init__(self) -> None:
@@ -129,7 +129,7 @@ class Menu(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Gather(Applet):
-    """Takes digits: as its own fields say, or as the JSON the URL answers does."""
+    """Collects digits, as its own fields say, or as the JSON that the URL answers does."""
 
     own_exits: ClassVar[Sequence[str]] = ("then", "otherwise")
 
@@ -139,13 +139,13 @@ class Gather(Applet):
     max_digits: int | None = None
     finish_on_key: str | None = None
     wait: int = 5
-    """Seconds without a key until it is over."""
+    """Seconds without a key after which it ends."""
     repeat: int = 0
-    """How often the prompt is said again when there was no digit."""
+    """How often the prompt is repeated if there was no digit."""
     then: Next = None
-    """With digits."""
+    """Taken with digits."""
     otherwise: Next = None
-    """Without, and when the URL's answer is none."""
+    """Taken without digits, or if the URL gives no usable answer."""
 
     def __attrs_post_init__(self) -> None:
         self.one_of("text", "audio", "url")
@@ -153,23 +153,23 @@ class Gather(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Passthru(Applet):
-    """Tells the application about the call; its status decides."""
+    """Sends the call's parameters to the application; the status of the answer selects the exit."""
 
     own_exits: ClassVar[Sequence[str]] = ("ok", "otherwise")
     needs_caller: ClassVar[bool] = False
 
-    url: str = attrs.field(validator=_can_be_asked)
+    url: str = attrs.field(validator=_check_http_url)
     sync: bool = True
     """False is "Make Passthru Async": the answer is not waited for, and `ok` is taken."""
     ok: Next = None
     """Status 200."""
     otherwise: Next = None
-    """Any other status, no answer in time, or nobody there."""
+    """Any other status, no answer in time, or no connection."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
 class SwitchCase(Applet):
-    """Leads where the answer of the last synchronous Passthru selects."""
+    """Takes the exit that the answer to the last synchronous Passthru selects."""
 
     own_exits: ClassVar[Sequence[str]] = ("otherwise",)
     needs_caller: ClassVar[bool] = False
@@ -191,9 +191,9 @@ class SwitchCase(Applet):
 class Connect(Applet):
     """Rings agents, and connects the caller with the one who answers.
 
-    Whom it rings: `numbers`; what `dial_whom_url` answers, a number as plain text; or what the JSON
-    says that `url`, or else `fallback_url`, answers. Of that JSON come all the other choices too,
-    so that those from `ring_limit` to `events_url` are for the first two only.
+    It rings `numbers`; or what `dial_whom_url` answers, a number as plain text; or what the JSON
+    says that `url`, or else `fallback_url`, answers. That JSON has all the other options as well,
+    so the fields from `ring_limit` to `events_url` are for the first two cases only.
     """
 
     own_exits: ClassVar[Sequence[str]] = ("then", "no_answer", "not_dialled")
@@ -210,15 +210,15 @@ class Connect(Applet):
     parallel: int = 1
     """How many phones ring at once."""
     whisper_url: str | None = attrs.field(default=None, validator=_url)
-    """What the agent hears first."""
+    """URL that answers what the agent hears first."""
     events_url: str | None = attrs.field(default=None, validator=_url)
-    """The "create popup" URL: hears of each attempt."""
+    """The "create popup" URL: receives the dial events of each attempt."""
     then: Next = None
-    """After the conversation ends."""
+    """Taken after the conversation ends."""
     no_answer: Next = None
-    """Nobody answers, or the caller leaves before."""
+    """Taken if no agent answers, or the caller leaves before."""
     not_dialled: Next = None
-    """It did not dial anyone."""
+    """Taken if no number was dialled."""
 
     def __attrs_post_init__(self) -> None:
         self.one_of("numbers", "dial_whom_url", "url", optional=True)
@@ -231,7 +231,7 @@ class Connect(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Voicemail(Applet):
-    """Records what the caller says. It shows up as `RecordingUrl` at a later Passthru."""
+    """Records what the caller says. A later Passthru sends it as `RecordingUrl`."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
 
@@ -273,7 +273,7 @@ class Sms(Applet):
     text: str | None = None
     url: str | None = attrs.field(default=None, validator=_url)
     to: str | None = None
-    """None is the caller."""
+    """The recipient; None: the caller."""
     then: Next = None
 
     def __attrs_post_init__(self) -> None:
@@ -282,7 +282,7 @@ class Sms(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Email(Applet):
-    """Sends an e-mail, without asking anybody. See `Emulator.emails`."""
+    """Sends an e-mail, without a request to the application. See `Emulator.emails`."""
 
     own_exits: ClassVar[Sequence[str]] = ("then",)
     needs_caller: ClassVar[bool] = False
@@ -295,7 +295,7 @@ class Email(Applet):
 
 @attrs.frozen(kw_only=True, repr=False)
 class Transfer(Applet):
-    """Goes on at the start of another flow."""
+    """Continues at the start of another flow."""
 
     needs_caller: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""The person on the line: a script of keys, words and when to hang up."""
+"""The person on the line: a script of what they press and say, and when they hang up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _read_keys(keys: Keys) -> Keys:
     return dict(keys) if isinstance(keys, Mapping) else tuple(keys)
 
 
-def _can_be_pressed(_: object, __: object, keys: Keys) -> None:
+def _check_keys(_: object, __: object, keys: Keys) -> None:
     for given in keys.values() if isinstance(keys, Mapping) else [keys]:
         for text in [given] if isinstance(given, str) else given:
             if not TELEPHONE_KEYS.issuperset(text):
@@ -33,10 +33,10 @@ def _can_be_pressed(_: object, __: object, keys: Keys) -> None:
 
 @attrs.frozen(kw_only=True)
 class Caller:
-    """What the party of a flow does. Lengths in emulator seconds.
+    """What the party of a flow does. Durations are emulator seconds.
 
-    By default they answer as the scenario has it, press nothing, say nothing, and stay
-    on the line until the flow ends.
+    By default they answer as the scenario says, press nothing, say nothing, and stay on the line
+    until the flow ends.
     """
 
     outcome: Outcome | None = attrs.field(
@@ -45,18 +45,18 @@ class Caller:
     """Whether they answer a call that the API dialled; None leaves it to the scenario."""
     ring: int | None = attrs.field(default=None, validator=_length)
     """How long their phone rings then; None leaves it to the scenario."""
-    keys: Keys = attrs.field(default=(), converter=_read_keys, validator=_can_be_pressed)
-    """What they press: one entry each time they are asked, repeats included, and then nothing. By
-    name or kind of the applet (`{"pin": "1234#", "Menu": ["9", "1"]}`) a text is pressed each time
-    they are asked there. `""` presses nothing."""
+    keys: Keys = attrs.field(default=(), converter=_read_keys, validator=_check_keys)
+    """What they press: one entry each time they are prompted, repeats included, and then nothing.
+    Given by name or kind of the applet (`{"pin": "1234#", "Menu": ["9", "1"]}`), a text is pressed
+    each time they are prompted there. `""` presses nothing."""
     speaks: int = attrs.field(default=0, validator=_not_negative)
-    """How long they speak to a Voicemail; 0 leaves none."""
+    """How long they speak to a Voicemail; 0 leaves no message."""
     talk: int | None = attrs.field(default=None, validator=_length)
     """They end a conversation after that long; None leaves it to the agent, or to the bot."""
     patience: int | None = attrs.field(default=None, validator=_length)
-    """They hang up when a Connect has rung that long in all; None: never."""
+    """They hang up when a Connect has rung that long in total; None: never."""
     manual: bool = False
-    """A person plays them, whatever `Settings.manual` says, and nothing else of this counts: see
+    """A person plays them, whatever `Settings.manual` says, and the other fields are ignored: see
     `Emulator.answer`, `press`, `speak` and `hang_up`."""
     hangs_up_at: str | None = None
     """The name or kind of an applet at whose beginning they hang up; at a Voicemail once they have
@@ -71,14 +71,14 @@ class Caller:
 
 
 class Script:
-    """A caller's script as it is played through in one call."""
+    """A caller's script, and how far one call has played it."""
 
     def __init__(self, caller: Caller) -> None:
         self.caller = caller
         self._asked: Counter[str] = Counter()
 
     def presses(self, applet: Applet) -> str:
-        """What they press this time."""
+        """Return what they press this time."""
         keys = self.caller.keys
         if not isinstance(keys, Mapping):
             return self._next("", keys)
@@ -89,7 +89,7 @@ class Script:
         return given if isinstance(given, str) else self._next(found, given)
 
     def leaves_at(self, applet: Applet) -> bool:
-        """Whether this is where they hang up."""
+        """Return whether they hang up at this applet."""
         wanted = self.caller.hangs_up_at
         return wanted is not None and wanted in {applet.name, applet.kind}
 

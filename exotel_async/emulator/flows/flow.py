@@ -1,4 +1,4 @@
-"""A flow: applets from a start on, checked when it is made."""
+"""A flow: the applets that its start leads to, checked when it is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exotel_async.emulator.flows.applets import Applet, Next, Transfer
 class Flow:
     """A flow by its id, the last part of the `Url` that leads to it.
 
-    Raises ValueError when an exit leads to a name that no applet has, or that two have::
+    Raises ValueError if an exit leads to a name that no applet has, or if two have the same name::
 
         Flow(926, start=Menu(name="main", text="Press 1", keys={"1": Hangup()}, otherwise="main"))
     """
@@ -35,7 +35,7 @@ class Flow:
         object.__setattr__(self, "named", named)
 
     def applets(self) -> Iterator[Applet]:
-        """Every applet once, from the start on."""
+        """Yield every applet once, from the start on."""
         seen: set[int] = set()
         waiting = [self.start]
         while waiting:
@@ -47,17 +47,17 @@ class Flow:
             waiting += [to for to in applet.exits.values() if isinstance(to, Applet)]
 
     def follow(self, to: Next) -> Applet | None:
-        """The applet an exit leads to."""
+        """Return the applet an exit leads to."""
         return self.named[to] if isinstance(to, str) else to
 
 
 def find_flow(flows: Collection[Flow], flow_id: str | int) -> Flow | None:
-    """The flow of that id, if it is known."""
+    """Return the flow of that id, if there is one."""
     return next((flow for flow in flows if flow.id == str(flow_id)), None)
 
 
 def check_flows(flows: Collection[Flow]) -> None:
-    """Raises ValueError when two have one id, or one leads to a flow that is not there."""
+    """Raise ValueError if two have the same id, or one leads to a flow that is not there."""
     ids = [flow.id for flow in flows]
     if len(set(ids)) < len(ids):
         raise ValueError(f"two flows have one id: {', '.join(sorted(ids))}")

@@ -12,7 +12,7 @@ class SentSms:
     """An SMS that a flow has sent."""
 
     sid: str
-    """The call's."""
+    """The call's SID."""
     from_: str
     """The ExoPhone."""
     to: str
@@ -26,7 +26,7 @@ class SentEmail:
     """An e-mail that a flow has sent."""
 
     sid: str
-    """The call's."""
+    """The call's SID."""
     to: Sequence[str]
     subject: str
     text: str
@@ -36,12 +36,12 @@ class SentEmail:
 
 @attrs.frozen
 class Outbox:
-    """All of them, in the order they were sent."""
+    """All messages, in the order they were sent."""
 
     sms: list[SentSms] = attrs.field(factory=list)
     emails: list[SentEmail] = attrs.field(factory=list)
 
     def clear(self) -> None:
-        """Forget them."""
+        """Remove all messages."""
         self.sms.clear()
         self.emails.clear()

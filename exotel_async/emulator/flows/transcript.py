@@ -1,4 +1,4 @@
-"""What happened in a flow, applet by applet: to be asserted on, and to be read."""
+"""What happened in a flow, applet by applet: for assertions, and for people to read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import attrs
 
 from exotel_async.emulator.flows.applets import Applet
 
-_TELLING = ("EventType", "Status", "CallType", "DialCallStatus", "DialWhomNumber", "digits")
-"""The parameters of a request that are printed: the others are the same in all of a call."""
-_PRINTED = 200
+_KEY_PARAMETERS = ("EventType", "Status", "CallType", "DialCallStatus", "DialWhomNumber", "digits")
+"""The parameters of a request that are printed: the others stay the same during a call."""
+_PRINTED_LENGTH = 200
 """Characters of an answer that are printed."""
 
 
@@ -31,17 +31,17 @@ class Exchange:
     """Emulator seconds since the call began."""
     method: str
     url: str
-    """As it stands in the flow."""
+    """As it is in the flow."""
     parameters: Mapping[str, str]
     """What was added to its query."""
     headers: Mapping[str, str]
-    """What was sent beyond what every client sends."""
+    """The headers sent in addition to those that every client sends."""
     status: int | None = None
     """None: no answer came."""
     content_type: str | None = None
     body: bytes = attrs.field(default=b"", repr=False)
     error: str | None = None
-    """The kind of failure when no answer came; "Timeout" when it came too late."""
+    """The kind of failure if no answer came; "Timeout" if none came in time."""
 
     @property
     def text(self) -> str:
@@ -51,7 +51,7 @@ class Exchange:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One applet a call came through."""
+    """One applet that a call went through."""
 
     at: float
     """Emulator seconds since the call began."""
@@ -60,7 +60,7 @@ class Step:
     entries: Sequence[Note | Exchange]
     """What happened, in order."""
     branch: str | None
-    """The exit taken; None while there is none, or when the call ended here."""
+    """The exit taken; None until then, or if the call ended here."""
 
     @property
     def exchanges(self) -> Sequence[Exchange]:
@@ -73,17 +73,17 @@ class Step:
         return [entry.text for entry in self.entries if isinstance(entry, Note)]
 
     def lines(self) -> Sequence[str]:
-        """To be read."""
+        """Return the step as lines of text."""
         lines = [f"{self.at:6.0f} s  {self.applet.label}"]
         for entry in self.entries:
-            told = [entry.text] if isinstance(entry, Note) else _told(entry)
-            lines += [f"{entry.at:10.0f} s  {text}" for text in told]
+            texts = [entry.text] if isinstance(entry, Note) else _exchange_lines(entry)
+            lines += [f"{entry.at:10.0f} s  {text}" for text in texts]
         return lines if self.branch is None else [*lines, f"{'':12}-> {self.branch}"]
 
 
 @attrs.frozen(kw_only=True)
 class Transcript:
-    """The way of a call through its flow; of a call without one it is empty. `str()` prints it."""
+    """The path of a call through its flow; empty for a call without one. `str()` prints it."""
 
     title: str
     steps: Sequence[Step]
@@ -101,7 +101,7 @@ class Transcript:
         return [exchange for step in self.steps for exchange in step.exchanges]
 
     def step(self, applet: str) -> Step:
-        """The first pass through an applet of that name or kind. Raises KeyError."""
+        """Return the first pass through an applet of that name or kind. Raises KeyError."""
         for step in self.steps:
             if applet in {step.applet.name, step.applet.kind}:
                 return step
@@ -114,19 +114,19 @@ class Transcript:
         return "\n".join(lines if self.ending is None else [*lines, f"{'':10}{self.ending}"])
 
 
-def _told(exchange: Exchange) -> Sequence[str]:
-    """A request and its answer, to be read."""
-    telling = {name: exchange.parameters.get(name) for name in _TELLING}
-    parameters = " ".join(f"{name}={value}" for name, value in telling.items() if value)
+def _exchange_lines(exchange: Exchange) -> Sequence[str]:
+    """Return a request and its answer as lines of text."""
+    printed = {name: exchange.parameters.get(name) for name in _KEY_PARAMETERS}
+    parameters = " ".join(f"{name}={value}" for name, value in printed.items() if value)
     request = f"{exchange.method} {exchange.url} {parameters}".rstrip()
     if exchange.status is None:
         return [request, exchange.error or "no answer yet"]
-    answer = f"{exchange.status} {exchange.content_type or ''} {exchange.text[:_PRINTED]!r}"
+    answer = f"{exchange.status} {exchange.content_type or ''} {exchange.text[:_PRINTED_LENGTH]!r}"
     return [request, answer]
 
 
 @attrs.define(eq=False)
-class _Passing:
+class _OpenStep:
     """A step in progress."""
 
     at: float
@@ -137,53 +137,53 @@ class _Passing:
 
 
 class Log:
-    """Takes down a transcript."""
+    """Records a transcript."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._steps: list[_Passing] = []
+        self._steps: list[_OpenStep] = []
         self.ending: str | None = None
 
     def view(self) -> Transcript:
-        """What there is of it now."""
+        """Return the transcript so far."""
         steps = [
             Step(
-                at=passing.at,
-                flow=passing.flow,
-                applet=passing.applet,
-                entries=tuple(passing.entries),
-                branch=passing.branch,
+                at=step.at,
+                flow=step.flow,
+                applet=step.applet,
+                entries=tuple(step.entries),
+                branch=step.branch,
             )
-            for passing in self._steps
+            for step in self._steps
         ]
         return Transcript(title=self._title, steps=steps, ending=self.ending)
 
     def begin(self, at: float, flow: str, applet: Applet) -> None:
-        """The call comes to an applet."""
-        self._steps.append(_Passing(at, flow, applet))
+        """Record that the call comes to an applet."""
+        self._steps.append(_OpenStep(at, flow, applet))
 
     def note(self, at: float, text: str) -> None:
-        """Something happens there."""
+        """Record something that happens there."""
         self._steps[-1].entries.append(Note(at=at, text=text))
 
     def expect(self, exchange: Exchange) -> Place:
-        """A request leaves; its answer is filled in when it comes."""
+        """Record a request that is sent; its answer is filled in when it comes."""
         entries = self._steps[-1].entries
         entries.append(exchange)
         return Place(entries, len(entries) - 1)
 
     def leave(self, branch: str) -> None:
-        """The call takes an exit."""
+        """Record the exit that the call takes."""
         self._steps[-1].branch = branch
 
 
 @attrs.frozen
 class Place:
-    """Where an answer belongs: it may come when the call is steps further."""
+    """Where an answer belongs: it may come when the call is already at a later step."""
 
     _entries: list[Note | Exchange]
     _index: int
 
     def fill(self, exchange: Exchange) -> None:
-        """The request and its answer."""
+        """Record the answer: `exchange` is the request with it."""
         self._entries[self._index] = exchange
