@@ -1,7 +1,7 @@
-"""What the application answers: whom to connect, what to gather, what an agent hears, which bot.
+"""The application's answers: whom to connect, what to gather, what an agent hears, which bot.
 
-Each is read as VOICE_V1 7.3, 7.4, 7.7, 7.9 has it; keys that it does not name are let pass. Where
-it does not say what a value may be, its type alone is checked.
+They are read as in VOICE_V1 7.3, 7.4, 7.7, 7.9; keys that are not named there are ignored. Where
+nothing is said about what a value may be, only its type is checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ConnectPlan:
 
     numbers: Sequence[str]
     contacts: bool = False
-    """They are SIP addresses that were given as `contact_uri`."""
+    """Whether they are SIP addresses that were given as `contact_uri`."""
     outgoing: str | None = None
     ring_limit: int | None = None
     talk_limit: int | None = None
@@ -45,12 +45,12 @@ class ConnectPlan:
     playback: Playback | None = None
     events_url: str | None = None
     again: bool = False
-    """The URL is asked again after each attempt that failed."""
+    """Whether the URL is requested again after each failed attempt."""
 
 
 @attrs.frozen(kw_only=True)
 class GatherPlan:
-    """How digits are taken."""
+    """How digits are collected."""
 
     text: str | None
     audio: Sequence[str]
@@ -63,7 +63,7 @@ class GatherPlan:
 
 
 def read_numbers(answer: Exchange, rules: FlowSettings) -> Sequence[str]:
-    """The numbers of a dial-whom answer. Raises BadAnswer."""
+    """Return the numbers of a dial-whom answer. Raises BadAnswer."""
     check(answer, None)
     text = answer.text
     if rules.dial_whom_json and content_type(answer) == JSON:
@@ -77,7 +77,7 @@ def read_numbers(answer: Exchange, rules: FlowSettings) -> Sequence[str]:
 
 
 def read_connect(answer: Exchange, rules: FlowSettings) -> ConnectPlan:
-    """The answer of a dynamic Connect's URL. Raises BadAnswer."""
+    """Return what a dynamic Connect's URL answered. Raises BadAnswer."""
     plan = _object_of(answer, rules)
     contacts = isinstance(plan.get("destination"), list)
     numbers = _want(plan, "destination", _contacts if contacts else _destination)
@@ -102,7 +102,7 @@ def read_connect(answer: Exchange, rules: FlowSettings) -> ConnectPlan:
 
 
 def read_gather(answer: Exchange, rules: FlowSettings) -> GatherPlan:
-    """The answer of a Gather's URL. Raises BadAnswer."""
+    """Return what a Gather's URL answered. Raises BadAnswer."""
     plan = _object_of(answer, rules)
     text, audio = _prompt(_want(plan, "gather_prompt", _object))
     again = _take(plan, "repeat_gather_prompt", _object, None)
@@ -120,25 +120,25 @@ def read_gather(answer: Exchange, rules: FlowSettings) -> GatherPlan:
 
 
 def read_whisper(answer: Exchange, rules: FlowSettings) -> Playback:
-    """The answer of a whisper's URL: the object, by itself or by its name. Raises BadAnswer."""
+    """Return what a whisper's URL answered: the object, bare or by its name. Raises BadAnswer."""
     check(answer, JSON)
     given = _parse(answer, rules)
     return _playback(_take(given, "start_call_playback", _object, given))
 
 
 def read_stream_url(answer: Exchange, rules: FlowSettings) -> str:
-    """The bot's URL that a Voicebot's dynamic URL answers. Raises BadAnswer."""
+    """Return the bot's URL that a Voicebot's dynamic URL answered. Raises BadAnswer."""
     return _want(_object_of(answer, rules), "url", _stream_url)
 
 
 def read_selection(answer: Exchange, rules: FlowSettings) -> str:
-    """What a Passthru's answer selects for a Switch-case. Raises BadAnswer."""
+    """Return what a Passthru's answer selects for a Switch-case. Raises BadAnswer."""
     check(answer, "text/plain")
     return _want(_parse(answer, rules), "select", _text)
 
 
 def _unquoted(text: str) -> str:
-    """What a JSON string says; anything else as it is."""
+    """Return the content of a JSON string; anything else unchanged."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -179,7 +179,7 @@ def _playback(given: _Object) -> Playback:
 
 
 def _prompt(given: _Object) -> tuple[str | None, Sequence[str]]:
-    """A prompt's text, or its audio."""
+    """Return a prompt's text, or its audio."""
     if "audio_url" in given:
         return None, (_want(given, "audio_url", _text),)
     return _want(given, "text", _text), ()
@@ -224,7 +224,7 @@ def _destination(value: object) -> Sequence[str]:
 
 
 def _contacts(value: object) -> Sequence[str]:
-    """SIP addresses, each in an object with no other key."""
+    """Return SIP addresses, each given in an object with no other key."""
     entries = [_object(entry) for entry in _list(value)]
     contacts = [_want(entry, "contact_uri", _text) for entry in entries if len(entry) == 1]
     if len(contacts) < len(entries) or not all(map(is_sip, contacts)):

@@ -1,4 +1,4 @@
-"""Requests to the user's application, each with a time-out on the whole of it."""
+"""Requests to the user's application, each with a timeout for the whole exchange."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Fetcher:
         self._client = ApplicationClient()
 
     async def fetch(self, asked: Exchange, timeout: float) -> Exchange:
-        """Send a request; the exchange with its answer. It follows no redirect."""
+        """Send a request, and return the exchange with its answer. It follows no redirect."""
         try:
-            # Around it all: httpx counts between bytes, and a body may drip.
+            # Around the whole: httpx's timeouts are between bytes, and a body may come slowly.
             async with self._client.turns, asyncio.timeout(timeout):
                 answer = await self._client.get().request(
                     asked.method,
@@ -45,7 +45,7 @@ class Fetcher:
         )
 
     def renew(self) -> None:
-        """Go on after requests have been cancelled."""
+        """Continue after requests have been cancelled."""
         self._client.renew()
 
     async def aclose(self) -> None:
@@ -54,6 +54,6 @@ class Fetcher:
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """A URL with more parameters in its query."""
+    """Return a URL with more parameters in its query."""
     bare = urldefrag(url).url
     return f"{bare}{'&' if '?' in bare else '?'}{urlencode(parameters)}"

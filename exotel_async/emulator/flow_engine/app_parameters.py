@@ -22,7 +22,7 @@ _RECORDING_TAKES = timedelta(minutes=5)
 
 
 def of_call(line: Line) -> Parameters:
-    """The long list: of Passthru, of both kinds of Connect, and of Gather."""
+    """Return the long list: that of Passthru, of both kinds of Connect, and of Gather."""
     call, state, rules = line.call, line.state, line.rules
     attempts = state.attempts
     listed = {
@@ -53,7 +53,7 @@ def of_call(line: Line) -> Parameters:
 
 
 def of_dial_event(line: Line, event: str, agent: str, *, busy: bool) -> Parameters:
-    """Those of a dial event. `Status` is the agent's state, not the call's."""
+    """Return those of a dial event. `Status` is the agent's state, not the call's."""
     return {
         **_parties(line),
         "DialWhomNumber": national(agent),
@@ -64,7 +64,7 @@ def of_dial_event(line: Line, event: str, agent: str, *, busy: bool) -> Paramete
 
 
 def of_prompt(line: Line) -> Parameters:
-    """Those of a Greeting or a Menu prompt."""
+    """Return those of a Greeting or a Menu prompt."""
     custom = line.call.custom_field
     return {
         **_legacy(line),
@@ -74,12 +74,12 @@ def of_prompt(line: Line) -> Parameters:
 
 
 def of_sms(line: Line) -> Parameters:
-    """Those of an SMS."""
+    """Return those of an SMS."""
     return _legacy(line) | _digits(line)
 
 
 def of_whisper(line: Line) -> Parameters:
-    """Those of what an agent hears first."""
+    """Return those of what an agent hears first."""
     return {**_legacy(line), "DialWhomNumber": line.state.whom}
 
 
@@ -93,7 +93,7 @@ def _legacy(line: Line) -> Parameters:
 
 
 def _parties(line: Line) -> Parameters:
-    """What dial events and the long list share."""
+    """Return what dial events and the long list have in common."""
     call, legacy = line.call, _legacy(line)
     created = call.clock.wall(call.at)
     to = legacy["To"]
@@ -101,7 +101,7 @@ def _parties(line: Line) -> Parameters:
         **legacy,
         "CallFrom": legacy["From"],
         "CallTo": to.removeprefix("0") if line.rules.bare_call_to else to,
-        # A call that the API dialled is `outbound-api` in its record, and this here.
+        # A call that the API dialled is `outbound-api` in its record, but not here.
         "Direction": "incoming" if call.incoming else "outbound-dial",
         "Created": _rfc(created) if line.rules.created == "rfc" else call.clock.text(call.at),
         "CurrentTime": call.clock.text(call.at + line.age),
@@ -114,13 +114,13 @@ def _digits(line: Line) -> Parameters:
         return {}
     if line.rules.digits_once:
         line.state.digits = None
-    # In quotes, and these are part of the value.
+    # The quotes are part of the value.
     return {"digits": f'"{digits}"'}
 
 
 def _leg(prefix: str, leg: AgentLeg, rules: FlowSettings) -> Parameters:
     word, number = leg.cause
-    told = {
+    listed = {
         f"{prefix}[Number]": national(leg.number),
         f"{prefix}[Type]": "single",
         f"{prefix}[OnCallDuration]": str(leg.seconds),
@@ -129,16 +129,16 @@ def _leg(prefix: str, leg: AgentLeg, rules: FlowSettings) -> Parameters:
         f"{prefix}[Cause]": number,
     }
     if rules.disconnected_by is not None:
-        told[f"{prefix}[DisconnectedBy]"] = leg.disconnected_by
+        listed[f"{prefix}[DisconnectedBy]"] = leg.disconnected_by
     if rules.insights and leg.answered is not None:
-        told |= {
+        listed |= {
             f"{prefix}[Insights][Status]": leg.outcome.value,
             f"{prefix}[Insights][DetailedStatus]": "CALL_COMPLETED",
             f"{prefix}[Insights][RingingDuration]": f"{leg.answered - leg.dialled:.2f}",
         }
-    return told
+    return listed
 
 
 def _rfc(moment: datetime) -> str:
-    """`Wed, 23 Feb 2022 12:31:59`: a date of a mail header without its zone."""
+    """Return `Wed, 23 Feb 2022 12:31:59`: the date of a mail header without its zone."""
     return format_datetime(moment).rpartition(" ")[0]

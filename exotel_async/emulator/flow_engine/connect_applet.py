@@ -17,7 +17,7 @@ from exotel_async.emulator.flow_engine.app_answers import (
 from exotel_async.emulator.flow_engine.app_parameters import of_call, of_whisper
 from exotel_async.emulator.flow_engine.line import VERSION, CallerLeft, Ended, Line
 from exotel_async.emulator.flow_engine.prompts import JSON, BadAnswer, check
-from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, tell_event
+from exotel_async.emulator.flow_engine.ringing import Ringing, hang_up_leg, ring, send_event
 from exotel_async.emulator.flow_engine.state import Attempts
 from exotel_async.emulator.flows.applets import Connect
 from exotel_async.emulator.numbers import is_sip, national
@@ -27,7 +27,7 @@ THEN, NO_ANSWER, NOT_DIALLED = "then", "no_answer", "not_dialled"
 
 
 async def run_connect(line: Line, connect: Connect) -> str:
-    """One of its three exits."""
+    """Run a Connect, and return one of its three exits."""
     state = line.state
     state.attempts, state.whom = None, ""
     patience: float | None = line.script.caller.patience
@@ -59,7 +59,7 @@ async def run_connect(line: Line, connect: Connect) -> str:
 
 
 async def _plan(line: Line, connect: Connect) -> ConnectPlan:
-    """Whom to ring; nobody when no answer is of use."""
+    """Return whom to ring, and how; without numbers if no answer is usable."""
     plan = ConnectPlan(
         numbers=connect.numbers,
         ring_limit=connect.ring_limit,
@@ -98,13 +98,13 @@ async def _dynamic(line: Line, urls: list[str | None]) -> ConnectPlan:
 
 
 async def _converse(line: Line, connect: Connect, plan: ConnectPlan, ringing: Ringing) -> None:
-    """From the moment an agent answers until they have parted. Raises Ended."""
+    """Play the conversation, from the agent's answer to its end. Raises Ended."""
     call, leg = line.call, ringing.leg
     leg.answered, call.agent = line.age, leg.number
     line.state.call_type = "completed"
     line.state.whom = national(leg.number)
     line.note(f"{leg.number} answers")
-    tell_event(line, plan, leg, "Answered", busy=True)
+    send_event(line, plan, leg, "Answered", busy=True)
     caller_word, leg.disconnected_by = line.rules.disconnected_by or ("", "")
     seconds: float = min(ringing.talk, plan.talk_limit or math.inf)
     patience = line.script.caller.talk
@@ -140,7 +140,7 @@ async def _converse(line: Line, connect: Connect, plan: ConnectPlan, ringing: Ri
 
 
 async def _playback(line: Line, connect: Connect, plan: ConnectPlan) -> Playback | None:
-    """What is played when an agent answers."""
+    """Return what is played when an agent answers."""
     if connect.whisper_url is None:
         return plan.playback
     parameters = of_whisper(line)

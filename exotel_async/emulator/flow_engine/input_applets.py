@@ -1,4 +1,4 @@
-"""Menu and Gather: what is asked, and what the caller presses."""
+"""Menu and Gather: their prompts, and what the caller presses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OTHERWISE = "otherwise"
 
 
 async def run_menu(line: Line, menu: Menu) -> str:
-    """The key pressed, or `otherwise`."""
+    """Run a Menu, and return the key pressed, or `otherwise`."""
     for _ in range(1 + menu.repeat):
         await prompts.give(line, menu.text, menu.audio, menu.url)
         key = await _listen(line, menu, most=1, finish=None, wait=menu.wait)
@@ -24,7 +24,7 @@ async def run_menu(line: Line, menu: Menu) -> str:
 
 
 async def run_gather(line: Line, gather: Gather) -> str:
-    """`then` with digits, `otherwise` without."""
+    """Run a Gather, and return `then` with digits, `otherwise` without."""
     try:
         plan = await _plan(line, gather)
     except BadAnswer as why:
@@ -63,7 +63,7 @@ async def _plan(line: Line, gather: Gather) -> GatherPlan:
 async def _listen(
     line: Line, applet: Applet, *, most: int | None, finish: str | None, wait: int
 ) -> str:
-    """The digits pressed, up to so many or to the key that ends them."""
+    """Return the digits pressed, up to `most` or to the key that ends them."""
     if line.caller.manual:
         return await _listen_to_person(line, most=most, finish=finish, wait=wait)
     digits = ""
@@ -80,9 +80,9 @@ async def _listen(
 
 
 async def _listen_to_person(line: Line, *, most: int | None, finish: str | None, wait: int) -> str:
-    """The same of a caller played by hand.
+    """Do the same for a caller played by hand.
 
-    What they have pressed before, while a prompt was said say, counts as pressed now.
+    Keys pressed before, such as during a prompt, count as pressed now.
     """
     digits = ""
     line.catch_up()
@@ -97,7 +97,7 @@ async def _listen_to_person(line: Line, *, most: int | None, finish: str | None,
 
 
 async def _next_key(line: Line, wait: int) -> str | None:
-    """The next one, if it comes in that time."""
+    """Return the next key, if it comes in that time."""
     caller = line.caller
     caller.waits_for = "keys"
     pressed = await line.wait_for(lambda: caller.keys != "", wait)

@@ -36,12 +36,12 @@ class Ended(Exception):
 
 
 class CallerLeft(Ended):
-    """A caller played by hand has hung up; what needs no caller may still go on."""
+    """A caller played by hand has hung up; applets that need no caller may still run."""
 
 
 @attrs.frozen(kw_only=True)
 class World:
-    """What the calls of an emulator share."""
+    """What all calls of an emulator share."""
 
     settings: Settings
     book: CallBook
@@ -51,7 +51,7 @@ class World:
 
 
 @attrs.frozen(eq=False)
-class Aside:
+class BackgroundRequest:
     """A request to the application whose answer is not waited for."""
 
     task: Task[None]
@@ -63,11 +63,11 @@ class Aside:
 
 @attrs.define(eq=False)
 class Line:
-    """One call in its flow. Its age is what the applets make it, request by request.
+    """One call in its flow. The applets advance its age, step by step.
 
-    What the application takes to answer costs a call no time of the emulator's, for then the same
-    script would come to other lengths on each run; a time-out costs what it says. Who plays a phone
-    by hand has a clock of their own: see `catch_up`.
+    The time that the application takes to answer does not count, or the same script would give
+    other lengths on each run; a timeout counts in full. With people who play a phone by hand, the
+    age follows the emulator's clock: see `catch_up`.
     """
 
     world: World
@@ -82,18 +82,18 @@ class Line:
     left: float | None = None
     """The age at which the caller left."""
     agent: Handset | None = None
-    """Whom the caller is connected with."""
+    """The phone the caller is connected with."""
     hurried: bool = False
-    """It waits neither for the clock any more, nor for people."""
+    """Whether it no longer waits for the clock, nor for people."""
     woken: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set when there is something to see to before the clock says so."""
-    asides: list[Aside] = attrs.field(factory=list)
+    """Set when a wait for the clock is to be interrupted."""
+    background: list[BackgroundRequest] = attrs.field(factory=list)
     """Requests whose answers are not waited for."""
     children: int = 0
-    """How many legs have a record of their own."""
+    """How many legs have a call record of their own."""
     random: Random = attrs.field(init=False)
     _steps: int = 0
-    _gone: float = 0.0
+    _hung_up_at: float = 0.0
     """The age at which a caller played by hand hung up."""
 
     def __attrs_post_init__(self) -> None:
@@ -106,59 +106,59 @@ class Line:
 
     @property
     def now(self) -> datetime:
-        """The date by the call's age."""
+        """The date and time at the call's age."""
         return self.call.clock.wall(self.call.at + self.age)
 
     def count_step(self) -> None:
-        """Raises Ended when there were too many."""
+        """Count an applet or a dial attempt. Raises Ended if there were too many."""
         self._steps += 1
         if self._steps > self.rules.max_steps:
             raise Ended(f"ended after {self.rules.max_steps} steps")
 
     @property
     def agent_left(self) -> bool:
-        """Whether an agent played by hand has hung up; nobody plays them once it is hurried."""
+        """Whether an agent played by hand has hung up, or is not played any more: `hurried`."""
         agent = self.agent
         return agent is not None and agent.manual and (agent.state == "ended" or self.hurried)
 
     def hurry(self) -> None:
-        """Wait for nothing from now on but for answers of the application."""
+        """From now on wait for nothing but answers of the application."""
         self.hurried = True
         self.woken.set()
 
-    def look(self) -> None:
-        """A person has done something."""
+    def person_acted(self) -> None:
+        """Handle that a person has done something."""
         if self._caller_leaves:
-            self._gone = self.call.age
+            self._hung_up_at = self.call.age
         self.woken.set()
 
     def catch_up(self) -> None:
-        """Be as old as the clock says: people are about to be waited for, and to them the time that
-        the application took to answer was time, too."""
+        """Advance the age to the emulator's clock. Called before waiting for people, for whom the
+        time counts that the application took to answer."""
         if not self.hurried:
-            self.age = max(self.age, min(self.call.age, self._longest))
+            self.age = max(self.age, min(self.call.age, self._time_limit))
 
     async def spend(self, seconds: float) -> None:
         """Let that much time go by, or less if the agent hangs up.
 
-        Raises Ended at the call's longest, and CallerLeft when the caller hangs up.
+        Raises Ended at the call's time limit, and CallerLeft when the caller hangs up.
         """
-        await self._pass(seconds, lambda: self._caller_leaves or self.agent_left)
-        self._notice()
+        await self._advance(seconds, lambda: self._caller_leaves or self.agent_left)
+        self._check_caller()
 
     async def wait_for(self, done: Callable[[], bool], seconds: float) -> bool:
-        """Give people that much time to do something; whether they did. Raises as `spend` does."""
-        await self._pass(seconds, lambda: done() or self._caller_leaves)
+        """Wait at most that long for `done`, and return it. Raises as `spend` does."""
+        await self._advance(seconds, lambda: done() or self._caller_leaves)
         if done():
             return True
-        self._notice()
+        self._check_caller()
         return False
 
     def caller_left(self) -> bool:
-        """Whether the caller has hung up since it was last looked at."""
+        """Return whether the caller has hung up since the last check, and record it."""
         if not self._caller_leaves:
             return False
-        self.age = max(self.age, min(self._gone, self._longest))
+        self.age = max(self.age, min(self._hung_up_at, self._time_limit))
         self.hang_up()
         return True
 
@@ -166,18 +166,18 @@ class Line:
     def _caller_leaves(self) -> bool:
         return self.caller.gone and self.left is None
 
-    def _notice(self) -> None:
-        """Raises CallerLeft."""
+    def _check_caller(self) -> None:
+        """Raise CallerLeft if the caller has hung up."""
         if self.caller_left():
             raise CallerLeft("ended by the caller")
 
     @property
-    def _longest(self) -> int:
+    def _time_limit(self) -> int:
         return self.call.dial.time_limit or MAX_TIME_LIMIT
 
-    async def _pass(self, seconds: float, stop: Callable[[], bool]) -> None:
-        """Let that much time go by, or less once there is reason to stop. Raises Ended."""
-        call, until = self.call, min(self.age + seconds, self._longest)
+    async def _advance(self, seconds: float, stop: Callable[[], bool]) -> None:
+        """Let that much time go by, or less once `stop` says so. Raises Ended at the time limit."""
+        call, until = self.call, min(self.age + seconds, self._time_limit)
         while not self.hurried and not stop():
             wait = call.clock.real(until - call.age)
             if wait <= 0:
@@ -192,40 +192,40 @@ class Line:
             until = min(until, max(self.age, call.age))
         call.run_ahead(until)
         self.age = until
-        if until >= self._longest:
+        if until >= self._time_limit:
             raise Ended("ended by its time limit")
 
     def note(self, text: str) -> None:
-        """Take something down."""
+        """Add a note to the transcript."""
         self.log.note(self.age, text)
 
     def hang_up(self) -> None:
-        """The caller leaves."""
+        """Have the caller hang up now."""
         self.note("the caller hangs up")
         self.left = self.age
         self.caller.end()
 
     def end(self, why: str) -> NoReturn:
-        """Raises Ended."""
+        """End the call: raises Ended."""
         raise Ended(why)
 
     async def say(self, text: str) -> None:
-        """A text is said."""
+        """Say a text."""
         self.note(f"says {text!r}")
-        self._heard(text)
+        self._set_hears(text)
         await self.spend(self.seconds_of(text))
 
     async def play(self, urls: Sequence[str]) -> None:
-        """Audio files are played one after the other."""
+        """Play audio files one after the other."""
         for url in urls:
             if self.agent_left:
                 break
             self.note(f"plays {url}")
-            self._heard(url)
+            self._set_hears(url)
             await self.spend(self.rules.audio_seconds)
 
     def seconds_of(self, text: str) -> int:
-        """How long it takes to say."""
+        """Return how long it takes to say."""
         return max(1, round(len(text) / self.rules.speech))
 
     async def fetch(
@@ -236,56 +236,56 @@ class Line:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """Ask the application, and wait for its answer.
+        """Send a request to the application, and wait for its answer.
 
-        What was sent at an earlier age has arrived before, however fast the clock runs; of the same
-        age, dial events.
+        Background requests of an earlier age, and dial events of the same age, are answered before,
+        however fast the clock runs.
         """
-        await self._told(self.age)
-        asked, place = self._ask(method, url, parameters, headers)
+        await self._finish_background(self.age)
+        asked, place = self._log_request(method, url, parameters, headers)
         answered = await self.world.fetcher.fetch(asked, self.rules.timeout)
         place.fill(answered)
         if answered.error == TIMEOUT:
-            await self._pass(self.rules.timeout, lambda: False)
+            await self._advance(self.rules.timeout, lambda: False)
         return answered
 
-    def tell(self, url: str, parameters: Mapping[str, str], *, event: bool) -> None:
+    def send_in_background(self, url: str, parameters: Mapping[str, str], *, event: bool) -> None:
         """Send a request without waiting for its answer. Those of one call arrive in order."""
-        asked, place = self._ask("GET", url, parameters, None)
-        before = self.asides[-1].task if self.asides else None
+        asked, place = self._log_request("GET", url, parameters, None)
+        before = self.background[-1].task if self.background else None
 
         async def send() -> None:
             if before is not None:
                 await asyncio.wait([before])
             place.fill(await self.world.fetcher.fetch(asked, self.rules.timeout))
 
-        self.asides.append(Aside(asyncio.create_task(send()), self.age, event))
+        self.background.append(BackgroundRequest(asyncio.create_task(send()), self.age, event))
 
-    async def told(self) -> None:
-        """Wait until all of them were sent, and answered."""
-        await self._told(math.inf)
+    async def finish_background(self) -> None:
+        """Wait until all background requests are answered."""
+        await self._finish_background(math.inf)
 
-    async def _told(self, age: float) -> None:
-        """Wait until all that belong before that age were sent."""
-        before = [a.task for a in self.asides if a.at < age or (a.event and a.at == age)]
+    async def _finish_background(self, age: float) -> None:
+        """Wait until all background requests that belong before that age are answered."""
+        before = [b.task for b in self.background if b.at < age or (b.event and b.at == age)]
         await asyncio.gather(*before)
 
     def record(self, seconds: int) -> None:
-        """There is a recording, that long."""
+        """Add a recording of that length."""
         made = self.call.recordings
         number = f"-{len(made) + 1}" if made else ""
         self.call.recordings = (*made, Recording(f"{self.call.sid}{number}.mp3", seconds))
         self.state.recording_url = self.world.documents.recording_url(self.call)
 
     def leaves_here(self, applet: Applet) -> bool:
-        """Whether this is where the caller hangs up."""
+        """Return whether the caller hangs up at this applet."""
         return self.left is None and self.script.leaves_at(applet)
 
-    def _heard(self, what: str) -> None:
-        """The agent hears it if there is one: it is said to them before the two are connected."""
+    def _set_hears(self, what: str) -> None:
+        """Set what the agent hears before the two are connected, or else the caller."""
         (self.agent or self.caller).hears = what
 
-    def _ask(
+    def _log_request(
         self,
         method: str,
         url: str,

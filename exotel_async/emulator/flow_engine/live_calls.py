@@ -18,12 +18,12 @@ from exotel_async.emulator.settings import is_manual
 
 
 def not_answered(call: EmulatedCall) -> str:
-    """How the transcript of a call ends that was not answered."""
+    """Return how the transcript of an unanswered call ends."""
     return f"not answered after {call.timeline.ended:.0f} s: {call.timeline.status}"
 
 
 class Runs:
-    """Lets calls go through their flows."""
+    """Runs calls through their flows."""
 
     def __init__(self, world: World, ended: Callable[[EmulatedCall], None]) -> None:
         self._world = world
@@ -31,7 +31,7 @@ class Runs:
         self._lines: dict[Task[None], Line] = {}
 
     def take_down(self, call: EmulatedCall, flow: Flow) -> Log:
-        """Begin the transcript of a call just taken for a flow."""
+        """Begin the transcript of a call just accepted for a flow."""
         party, exophone = national(call.from_), national(call.caller_id)
         parties = f"from {party} to {exophone}" if call.incoming else f"to {party} from {exophone}"
         direction = "incoming call" if call.incoming else "call"
@@ -41,10 +41,10 @@ class Runs:
     def start(
         self, call: EmulatedCall, flow: Flow, caller: Caller, phone: Handset | None = None
     ) -> None:
-        """Lead a call just taken for a flow into it, once it has been answered.
+        """Start the flow of a call that was just accepted for it, once it has been answered.
 
-        `phone` is that of a caller played by hand, who has answered already. `ended` is called for
-        it when it is over; at once if it is not answered.
+        `phone` is that of a caller played by hand, who has answered already. `ended` is called with
+        the call when it is over; at once if it is not answered.
         """
         log = call.log or self.take_down(call, flow)
         if call.timeline.answered is None:
@@ -59,15 +59,15 @@ class Runs:
                 phone.connect()
         script = Script(Caller() if phone.manual else caller)
         line = Line(self._world, call, flow, script, log, phone)
-        phone.act = line.look
+        phone.act = line.person_acted
         call.run = task = asyncio.create_task(self._go(line))
         self._lines[task] = line
         task.add_done_callback(self._lines.pop)
 
     async def hurry(self) -> None:
-        """Let the calls there are now reach their end without waiting for the clock.
+        """Let the current calls reach their end without waiting for the clock.
 
-        Their requests are made, and waited for. Raises what went wrong in the emulator itself.
+        Their requests are sent, and their answers awaited. Raises errors of the emulator itself.
         """
         if not self._lines:
             return
@@ -79,17 +79,17 @@ class Runs:
                 task.result()
 
     def clear(self) -> list[Task[None]]:
-        """End them all where they are; what is ending."""
+        """Cancel all calls where they are, and return the tasks that are ending."""
         tasks = list(self._lines)
         for line in self._lines.values():
-            tasks += [aside.task for aside in line.asides]
+            tasks += [request.task for request in line.background]
         for task in tasks:
             task.cancel()
         self._world.fetcher.renew()
         return tasks
 
     async def aclose(self) -> None:
-        """End them all, and close the connections to the application."""
+        """Cancel all calls, and close the connections to the application."""
         await asyncio.gather(*self.clear(), return_exceptions=True)
         await self._world.fetcher.aclose()
 
@@ -99,4 +99,4 @@ class Runs:
         finally:
             line.call.handsets.close()
         self._ended(line.call)
-        await line.told()
+        await line.finish_background()

@@ -12,11 +12,11 @@ JSON = "application/json"
 
 
 class BadAnswer(Exception):
-    """An answer that is not what the applet can use; the text says why."""
+    """An answer that the applet cannot use; the text says why."""
 
 
 async def give(line: Line, text: str | None, audio: Sequence[str], url: str | None) -> None:
-    """Say the text, or play the audio, or what the URL answers of either. Raises Ended."""
+    """Say the text or play the audio, or do either with what the URL answers. Raises Ended."""
     if url is not None:
         answer = await ask_text(line, url, of_prompt(line), charset=line.rules.plain_charset)
         lines = tuple(part.strip() for part in (answer or "").splitlines())
@@ -32,9 +32,9 @@ async def give(line: Line, text: str | None, audio: Sequence[str], url: str | No
 async def ask_text(
     line: Line, url: str, parameters: Parameters, *, charset: bool = True
 ) -> str | None:
-    """The text a URL answers to HEAD and then to GET, or None. Raises Ended, by a switch.
+    """Return the text a URL answers to HEAD and then to GET, or None. Raises Ended by a switch.
 
-    `charset`: it may be there after `text/plain`.
+    `charset`: whether one may follow `text/plain`.
     """
     try:
         return await _text(line, url, parameters, charset=charset)
@@ -46,7 +46,7 @@ async def ask_text(
 
 
 async def _text(line: Line, url: str, parameters: Parameters, *, charset: bool) -> str:
-    """Raises BadAnswer."""
+    """Return the text a URL answers. Raises BadAnswer."""
     head = await line.fetch("HEAD", url, parameters)
     check(head, "text/plain", charset=charset)
     answer = await line.fetch("GET", url, parameters)
@@ -60,12 +60,12 @@ async def _text(line: Line, url: str, parameters: Parameters, *, charset: bool) 
 
 
 def content_type(answer: Exchange) -> str:
-    """Its type in lower case, without what may stand after it; empty if it has none."""
+    """Return its content type in lower case, without parameters; empty if it has none."""
     return (answer.content_type or "").partition(";")[0].strip().lower()
 
 
 def check(answer: Exchange, wanted: str | None, *, charset: bool = True) -> None:
-    """Raises BadAnswer unless it is a 200 of that type."""
+    """Raise BadAnswer unless it is a 200 of that type."""
     if answer.status is None:
         raise BadAnswer(f"none came ({answer.error})")
     if answer.status != 200:

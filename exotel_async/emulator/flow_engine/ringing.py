@@ -1,4 +1,4 @@
-"""Agents' phones that ring, one by one or several at once, until one is answered or all are not."""
+"""Rings agents' phones, one by one or several at once, until one answers or none is left."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Ringing:
     leg: AgentLeg
     phone: Handset
     seconds: float
-    """How long it would ring if nobody did anything with it, and nobody disturbed it."""
+    """How long it would ring if no person acted, and nothing interrupted it."""
     outcome: Outcome
-    """What would come of it then."""
+    """The outcome it would have then."""
     talk: float
 
     @property
@@ -45,16 +45,16 @@ async def ring(
     *,
     patience: float | None,
 ) -> Ringing | None:
-    """Ring these phones at once; the one that is answered, if any is. Raises Ended.
+    """Ring these phones at once, and return the one that is answered, if any. Raises Ended.
 
-    The others are off again when it is. The caller may leave before: see `Line.left`.
+    The others then stop ringing. The caller may leave before: see `Line.left`.
     """
     if line.caller.manual or any(is_manual(line.world.settings, number) for number in numbers):
         line.catch_up()
     began = line.age
     phones = [_dial(line, plan, attempts, number) for number in numbers]
     line.call.agents = len(phones)
-    # An agent drawn as cancelled is one whose caller does not wait for them.
+    # For an agent whose drawn outcome is "cancelled" the caller does not wait.
     waits = [p.seconds for p in phones if p.outcome is Outcome.CANCELED]
     leaves = min([math.inf if patience is None else max(0.0, patience), *waits])
     ringing = sorted(phones, key=lambda p: p.seconds)
@@ -91,7 +91,7 @@ async def ring(
 
 
 async def _await_person(line: Line, ringing: Sequence[Ringing], until: float) -> Ringing | None:
-    """The one of these phones that a person answers or rejects before that age, if any."""
+    """Return the phone that a person answers or rejects before that age, if any."""
 
     def acted() -> Iterator[Ringing]:
         return (one for one in ringing if one.phone.state != "ringing")
@@ -104,26 +104,26 @@ async def _await_person(line: Line, ringing: Sequence[Ringing], until: float) ->
     return one
 
 
-def tell_event(line: Line, plan: ConnectPlan, leg: AgentLeg, event: str, *, busy: bool) -> None:
-    """A dial event, if there is where to send it."""
+def send_event(line: Line, plan: ConnectPlan, leg: AgentLeg, event: str, *, busy: bool) -> None:
+    """Send a dial event, if there is a URL for it."""
     if plan.events_url is not None:
-        told = of_dial_event(line, event, leg.number, busy=busy)
-        line.tell(plan.events_url, told, event=True)
+        parameters = of_dial_event(line, event, leg.number, busy=busy)
+        line.send_in_background(plan.events_url, parameters, event=True)
 
 
 def hang_up_leg(line: Line, plan: ConnectPlan, ringing: Ringing) -> None:
-    """An agent's phone is on the hook again."""
+    """Hang up an agent's phone."""
     call, leg = line.call, ringing.leg
     leg.ended = line.age
     ringing.phone.end()
     call.agents -= 1
-    tell_event(line, plan, leg, "Terminal", busy=False)
+    send_event(line, plan, leg, "Terminal", busy=False)
     if call.incoming and line.rules.child_legs:
         _enter_child(line, leg)
 
 
 def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Ringing:
-    """A phone begins to ring."""
+    """Make a phone begin to ring."""
     line.count_step()
     call, rules, scenario = line.call, line.rules, line.world.settings.scenario
     line.world.book.ring(number)
@@ -134,7 +134,7 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
         seconds = does.ring
     limit = scenario.ring_timeout if plan.ring_limit is None else plan.ring_limit
     manual = is_manual(line.world.settings, number)
-    # Nobody is drawn to leave who is played by hand.
+    # A caller who is played by hand is not drawn to leave.
     if manual or (line.caller.manual and outcome is Outcome.CANCELED):
         seconds, outcome = math.inf, Outcome.NO_ANSWER
     cause = rules.causes[outcome]
@@ -151,19 +151,19 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
     attempts.legs.append(leg)
     line.state.whom = national(number)
     talked = call.timeline.talked
-    # Until it is known better: that it is given up is what an end from outside makes of it.
+    # For now: if the call is ended from outside while it rings, it was given up.
     call.timeline = attrs.evolve(
         call.timeline, second=Outcome.CANCELED, bridged=None, parted=None, earlier=talked
     )
-    phone = Handset(number, "agent", manual, act=line.look)
+    phone = Handset(number, "agent", manual, act=line.person_acted)
     call.handsets.add(phone)
     line.note(f"rings {number}")
-    tell_event(line, plan, leg, "Dial", busy=True)
+    send_event(line, plan, leg, "Dial", busy=True)
     return Ringing(leg, phone, seconds, outcome, math.inf if manual else party.talk)
 
 
 def _stop(line: Line, plan: ConnectPlan, phone: Ringing, *, cancelled: bool) -> None:
-    """A phone rings no more, and was not answered."""
+    """Stop a phone that was not answered."""
     leg, rules = phone.leg, line.rules
     if cancelled:
         leg.outcome, leg.cause = Outcome.CANCELED, rules.causes[Outcome.CANCELED]
@@ -173,7 +173,7 @@ def _stop(line: Line, plan: ConnectPlan, phone: Ringing, *, cancelled: bool) -> 
 
 
 def _enter_child(line: Line, leg: AgentLeg) -> None:
-    """Such a leg as a record of its own."""
+    """Add a call record for an agent's leg."""
     call = line.call
     line.children += 1
     line.world.book.add_child(

@@ -1,4 +1,4 @@
-"""What a flow knows of its call: that is what its applets tell the application (VOICE_V1 7.1)."""
+"""What a flow knows of its call, and its applets report to the application (VOICE_V1 7.1)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from exotel_async.emulator.scenario import Outcome
 
 @attrs.define(eq=False)
 class AgentLeg:
-    """One phone that a Connect rang. Moments are ages of the call."""
+    """One phone that a Connect rang. Times are ages of the call."""
 
     number: str
     caller_id: str
     dialled: float
     ended: float
-    """When it was on the hook again."""
+    """When it was hung up, or stopped ringing."""
     outcome: Outcome
     cause: Cause
     answered: float | None = None
     disconnected_by: str = ""
-    """Who hung up, by the words of `FlowSettings.disconnected_by`."""
+    """Who hung up, in the words of `FlowSettings.disconnected_by`."""
 
     @property
     def seconds(self) -> int:
-        """On the call."""
+        """Seconds on the call."""
         return 0 if self.answered is None else round(self.ended - self.answered)
 
 
 @attrs.define(eq=False)
 class Attempts:
-    """What came of a Connect that rang somebody."""
+    """The attempts of a Connect that rang at least one phone."""
 
     legs: list[AgentLeg] = attrs.field(factory=list)
     outgoing: str = ""
@@ -41,34 +41,34 @@ class Attempts:
     @property
     def status(self) -> Outcome:
         """`DialCallStatus`."""
-        return self._told.outcome
+        return self._reported_leg.outcome
 
     @property
     def duration(self) -> int:
-        """From the dial of the agent who answered or rejected, ringing included; 0 without one.
+        """Seconds from dial to end of the leg that was answered or rejected; 0 without one.
 
-        As captured: 5 of a `busy` agent, 0 of `no-answer` and `canceled`.
+        As captured: 5 for a `busy` agent, 0 for `no-answer` and `canceled`.
         """
-        leg = self._told
+        leg = self._reported_leg
         counts = leg.answered is not None or leg.outcome is Outcome.BUSY
         return round(leg.ended - leg.dialled) if counts else 0
 
     @property
-    def _told(self) -> AgentLeg:
+    def _reported_leg(self) -> AgentLeg:
         answered = (leg for leg in self.legs if leg.answered is not None)
         return next(answered, self.legs[-1])
 
 
 @attrs.define(eq=False)
 class State:
-    """What the applets so far have left."""
+    """What the applets have recorded so far."""
 
     call_type: str = "call-attempt"
     digits: str | None = None
     attempts: Attempts | None = None
-    """Those of the last Connect that rang anybody."""
+    """Those of the last Connect; None without one, or if it rang no phone."""
     whom: str = ""
     """The agent being rung or talked to; then the last one."""
     recording_url: str | None = None
     answer: Exchange | None = None
-    """What the last synchronous Passthru was answered."""
+    """The answer to the last synchronous Passthru."""

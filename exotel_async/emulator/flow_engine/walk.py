@@ -1,4 +1,4 @@
-"""One call's way through its flow, from applet to applet."""
+"""One call's path through its flow, from applet to applet."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def run(line: Line) -> None:
 
 
 async def _walk(line: Line) -> str:
-    """From applet to applet; why it ended. Raises Ended."""
+    """Run applet after applet, and return why the call ended. Raises Ended."""
     applet: Applet | None = line.flow.start
     while applet is not None:
         if line.left is not None and _needs_caller(line, applet):
@@ -71,19 +71,19 @@ async def _walk(line: Line) -> str:
         if isinstance(applet, Transfer):
             applet = _transfer(line, applet)
             continue
-        branch = await _DO[type(applet)](line, applet)
+        branch = await _RUNNERS[type(applet)](line, applet)
         line.log.leave(branch)
         applet = line.flow.follow(applet.exits[branch])
     return "ended by its flow" if line.left is None else "ended by the caller"
 
 
 def _needs_caller(line: Line, applet: Applet) -> bool:
-    """Whether it is left out once the caller has hung up."""
+    """Return whether the flow ends at this applet once the caller has hung up."""
     return applet.needs_caller or line.rules.after_hangup == "stop"
 
 
 def _transfer(line: Line, applet: Transfer) -> Applet | None:
-    """The start of the other flow."""
+    """Return the start of the other flow."""
     flow = find_flow(line.world.settings.flows, applet.flow)
     if flow is None:
         line.note(f"flow {applet.flow} is not there any more")
@@ -100,7 +100,7 @@ async def _greet(line: Line, greeting: Greeting) -> str:
 
 async def _passthru(line: Line, passthru: Passthru) -> str:
     if not passthru.sync:
-        line.tell(passthru.url, of_call(line), event=False)
+        line.send_in_background(passthru.url, of_call(line), event=False)
         return "ok"
     line.state.answer = answer = await line.fetch("GET", passthru.url, of_call(line))
     return "ok" if answer.status == 200 else OTHERWISE
@@ -139,7 +139,7 @@ async def _voicemail(line: Line, voicemail: Voicemail) -> str:
 
 
 async def _message(line: Line, voicemail: Voicemail) -> int:
-    """How long the caller is going to speak."""
+    """Return how long the caller is going to speak."""
     caller = line.caller
     if not caller.manual:
         return line.script.caller.speaks
@@ -205,7 +205,7 @@ async def _email(line: Line, email: Email) -> str:
     return "then"
 
 
-_DO: Mapping[type[Applet], Callable[[Line, Any], Awaitable[str]]] = {
+_RUNNERS: Mapping[type[Applet], Callable[[Line, Any], Awaitable[str]]] = {
     Connect: run_connect,
     Email: _email,
     Gather: run_gather,
@@ -217,4 +217,4 @@ _DO: Mapping[type[Applet], Callable[[Line, Any], Awaitable[str]]] = {
     Voicebot: _voicebot,
     Voicemail: _voicemail,
 }
-"""What each applet does: it tells the exit taken."""
+"""What runs each kind of applet; it returns the exit taken."""
