@@ -1,4 +1,4 @@
-"""What stands under `/_emulator/`: the emulator's own pages, out of band.
+"""What is served under `/_emulator/`: the emulator's own pages, separate from the emulated API.
 
-They count against no rate limit, meet no fault, and are not among the requests.
+Their requests count against no rate limit, meet no fault, and are not recorded.
 """

@@ -21,7 +21,7 @@ ROOT = "/_emulator"
 
 
 class Control:
-    """An ASGI app. It imports what it needs with the first request: a start stays quick."""
+    """An ASGI app. It imports what it needs at the first request, so that starting stays fast."""
 
     def __init__(self, emulator: Operations, go_away: GoAway) -> None:
         self._emulator = emulator

@@ -1,4 +1,4 @@
-"""Calls: to make them, to look at them, and to bring them to their end."""
+"""Endpoints of calls: make them, look at them, and bring them to their end."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class IncomingCall:
 
 @attrs.frozen(kw_only=True)
 class AddedCall:
-    """A call that is entered without a request; it sends no callbacks, and goes through no flow."""
+    """A call that is added without a dial; it sends no callbacks, and goes through no flow."""
 
     dial: Dial
     ago: float = 0.0
@@ -58,11 +58,11 @@ class Finish:
     """How calls are brought to their end."""
 
     settle: bool = True
-    """Durations, prices and end times show at once as well."""
+    """Whether durations, prices and end times are shown at once as well."""
 
 
 def call_of(emulator: Operations, asked: Input) -> EmulatedCall:
-    """The call that `{sid}` names. Raises Refused, 404."""
+    """Return the call that `{sid}` names. Raises Refused, 404."""
     sid = asked.path["sid"]
     call = emulator.calls.get(sid)
     if call is None:
@@ -81,7 +81,7 @@ async def _call(emulator: Operations, asked: Input) -> Result:
             async with asyncio.timeout(wait):
                 await call.over()
         except TimeoutError:
-            pass  # it is shown as it stands
+            pass  # it is shown as it is
     return Result(value=Call.of(call))
 
 
@@ -91,7 +91,7 @@ def _add(emulator: Operations, asked: Input) -> Result:
         call = emulator.add_call(added.dial, ago=timedelta(seconds=added.ago))
     except OverflowError:
         raise Refused(422, f"{added.ago:g} is further than dates go", field="ago") from None
-    return _made(call)
+    return _created(call)
 
 
 async def _come_in(emulator: Operations, asked: Input) -> Result:
@@ -104,10 +104,10 @@ async def _come_in(emulator: Operations, asked: Input) -> Result:
         call = await emulator.incoming_call(coming.from_, coming.exophone, caller=coming.caller)
     except ValueError as error:
         raise Refused(409, str(error), field="exophone") from None
-    return _made(call)
+    return _created(call)
 
 
-def _made(call: EmulatedCall) -> Result:
+def _created(call: EmulatedCall) -> Result:
     return Result(value=Call.of(call), location=f"/calls/{call.sid}")
 
 
@@ -150,7 +150,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/calls",
         name="get_calls",
-        about="Every call, in the order they were taken.",
+        about="Every call, in the order they were accepted.",
         act=_calls,
         query=PAGE,
         returns=a_page_of(Call),
@@ -159,7 +159,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="POST",
         path="/calls",
         name="add_call",
-        about="Enter a call without a request. It sends no callbacks, and goes through no flow.",
+        about="Add a call without a dial. It sends no callbacks, and goes through no flow.",
         act=_add,
         takes=Body.of(AddedCall, {"dial": _DIAL, "ago": 3600}),
         returns=of_type(Call),
@@ -169,12 +169,12 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/calls/{sid}",
         name="get_call",
-        about="One call as it stands.",
+        about="The current state of one call.",
         act=_call,
         query=[
             QueryParameter(
                 name="wait",
-                about="Wait for its end first, so many real seconds at most.",
+                about="Wait for its end first, at most this many real seconds.",
                 type=float,
                 default=0.0,
                 minimum=0,
@@ -188,7 +188,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="DELETE",
         path="/calls/{sid}",
         name="forget_call",
-        about="Let a call vanish from the API. It still counts as rung, and sends its callbacks.",
+        about="Remove a call from the API. It still counts as rung, and sends its callbacks.",
         act=_forget,
         status=204,
         refusals=NO_CALL,
@@ -197,7 +197,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/calls/{sid}/transcript",
         name="get_transcript",
-        about="The way of a call through its flow so far.",
+        about="The path of a call through its flow so far.",
         act=_transcript,
         returns=of_type(CallTranscript),
         refusals=NO_CALL,
@@ -206,7 +206,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/calls/{sid}/recording",
         name="get_recording",
-        about="What a download of a call's recording brings, ready or not.",
+        about="What a download of a call's recording returns, whether ready or not.",
         act=_recording,
         returns=lambda _: {},
         media_type="audio/mpeg",
@@ -225,7 +225,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="POST",
         path="/incoming_calls",
         name="call_in",
-        about="Let a call come in, and start the flow assigned to that ExoPhone.",
+        about="Make a call come in, and start the flow assigned to that ExoPhone.",
         act=_come_in,
         takes=Body.of(
             IncomingCall,
@@ -239,7 +239,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="POST",
         path="/finish_calls",
         name="finish_calls",
-        about="Let every call in progress reach its end now, and its status callbacks be sent.",
+        about="End every call in progress now, as it would end, and send its status callbacks.",
         act=_finish,
         takes=Body.of(Finish, {"settle": True}, required=False),
         returns=of_type(Statistics),

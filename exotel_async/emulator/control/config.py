@@ -11,7 +11,7 @@ import attrs
 
 from exotel_async.emulator.control.fault_values import read_fault
 from exotel_async.emulator.control.kinds import key_of, own_fields
-from exotel_async.emulator.control.reading import Wrong, read_field, shown, unknown_key
+from exotel_async.emulator.control.reading import BadInput, read_field, shown, unknown_key
 from exotel_async.emulator.control.schema import DIALECT, Schema, Schemas
 from exotel_async.emulator.control.strict_json import read_json
 from exotel_async.emulator.faults import Fault
@@ -22,7 +22,7 @@ _SCHEMA, _FAULTS = "$schema", "faults"
 
 @attrs.frozen
 class Config:
-    """What a file says."""
+    """The content of a file."""
 
     settings: Mapping[str, Any] = attrs.field(factory=dict)
     """The keywords of `Emulator` that it gives."""
@@ -50,15 +50,15 @@ def load_config(file: Path) -> Config:
 
 
 def read_config(document: object) -> Config:
-    """Read what a file holds. Raises Wrong."""
+    """Read the parsed document of a file. Raises BadInput."""
     if not isinstance(document, Mapping):
-        raise Wrong("", f"{shown(document)} is not an object with settings")
+        raise BadInput("", f"{shown(document)} is not an object with settings")
     fields = {key_of(field): field.name for field in own_fields(Settings)}
     settings, faults = {}, []
     for key, value in document.items():
         if key == _FAULTS:
             if not isinstance(value, list):
-                raise Wrong(key, f"{shown(value)} is not a list")
+                raise BadInput(key, f"{shown(value)} is not a list")
             faults = [read_fault(one, f"{key}[{index}]") for index, one in enumerate(value)]
         elif key in fields:
             settings[fields[key]] = read_field(Settings, fields[key], value)
@@ -68,7 +68,7 @@ def read_config(document: object) -> Config:
 
 
 def config_schema() -> Schema:
-    """The JSON Schema of such a file."""
+    """Return the JSON Schema of such a file."""
     schemas = Schemas("#/$defs/")
     properties = {
         _SCHEMA: {"type": "string"},
@@ -76,10 +76,10 @@ def config_schema() -> Schema:
         _FAULTS: {
             "type": "array",
             "items": schemas.fault(),
-            "description": "What is to go wrong.",
+            "description": "The faults on order.",
         },
     }
-    # The command that reads it has one of its own, which is not that of the class.
+    # The command that reads it has another default than the class.
     del properties["port"]["default"]
     about = "Settings of a local Exotel Voice v1: exotel-async emulator --config FILE"
     return {

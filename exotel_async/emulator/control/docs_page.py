@@ -26,7 +26,7 @@ a { color: #0b57a4 }
 
 
 def docs_page(document: Mapping[str, Any]) -> str:
-    """The page."""
+    """Return the page."""
     info, base_url = document["info"], document["servers"][0]["url"]
     parts = [
         "<!doctype html>",
@@ -102,7 +102,7 @@ def _content(answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shape(schema: Any) -> str:  # noqa: PLR0911 - a form each
-    """A schema in a line; what has a name is linked."""
+    """Return a schema on one line, with links to the named ones."""
     match schema:
         case {"$ref": str(reference)}:
             name = escape(reference.rpartition("/")[2])

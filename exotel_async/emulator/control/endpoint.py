@@ -1,4 +1,4 @@
-"""What an operation of the control API is: routes, handlers and the OpenAPI document follow."""
+"""Operations of the control API; routes, handlers and the OpenAPI document are made from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from exotel_async.emulator.control.reading import Wrong, read
+from exotel_async.emulator.control.reading import BadInput, read
 from exotel_async.emulator.control.schema import Schema, Schemas
 from exotel_async.emulator.operations import Operations
 
@@ -15,19 +15,19 @@ Described = Callable[[Schemas], Schema]
 
 
 class Refused(Exception):
-    """The operation is not carried out, and nothing has changed."""
+    """The operation was refused, and nothing has changed."""
 
     def __init__(self, status: int, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.field = field
-        """Which part of the request is at fault, if one is: `flows[0].start`."""
+        """Which part of the request is wrong, if one is: `flows[0].start`."""
 
 
 @attrs.frozen(kw_only=True)
 class QueryParameter:
-    """One of the query's, which may always be left out."""
+    """A parameter of the query, always optional."""
 
     name: str
     about: str
@@ -37,20 +37,20 @@ class QueryParameter:
     maximum: float | None = None
 
     def schema(self) -> Schema:
-        """What it may be."""
+        """Return its JSON Schema."""
         bounds = {"minimum": self.minimum, "maximum": self.maximum, "default": self.default}
         given = {name: bound for name, bound in bounds.items() if bound is not None}
         return {**Schemas("").of(self.type), **given}
 
     def read(self, text: str | None) -> Any:
-        """Raises Refused, 422."""
+        """Return the value of its text. Raises Refused, 422."""
         if text is None:
             return self.default
         try:
             value = self.type(text)
         except ValueError:
             raise Refused(422, f"{text!r} is no number", field=self.name) from None
-        # Written so that it holds for NaN as well.
+        # Written so that NaN is refused as well.
         least, most = self.minimum, self.maximum
         if (least is not None and not value >= least) or (most is not None and not value <= most):
             between = f"{least:g}" if most is None else f"{least:g} to {most:g}"
@@ -60,7 +60,7 @@ class QueryParameter:
 
 @attrs.frozen(kw_only=True)
 class Input:
-    """One request, read."""
+    """One request, parsed."""
 
     path: Mapping[str, str] = attrs.field(factory=dict)
     query: Mapping[str, Any] = attrs.field(factory=dict)
@@ -69,17 +69,17 @@ class Input:
 
 @attrs.frozen(kw_only=True)
 class Body:
-    """What the body of a request holds."""
+    """What the body of a request contains."""
 
     read: Callable[[Any], Any]
-    """Raises Wrong."""
+    """Raises BadInput."""
     schema: Described
     example: object
     required: bool = True
 
     @classmethod
     def of(cls, as_type: Any, example: object, *, required: bool = True) -> Body:
-        """A body that holds a value of a type."""
+        """Return a body that contains a value of a type."""
 
         def read_body(document: object) -> Any:
             return read(document, as_type)
@@ -92,23 +92,23 @@ class Body:
         )
 
     def read_document(self, document: object) -> Any:
-        """Raises Refused, 422."""
+        """Return the value in a JSON document. Raises Refused, 422."""
         try:
             return self.read(document)
-        except Wrong as error:
+        except BadInput as error:
             raise Refused(422, error.text, field=error.place or None) from None
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """What an operation answers: a value of ours, or bytes."""
+    """What an operation answers: a value, or bytes."""
 
     value: object = None
     content: bytes | None = None
     location: str | None = None
-    """Where what was made is found, relative to the root."""
+    """Where the created resource is, relative to the root."""
     then: Callable[[], Awaitable[None]] | None = None
-    """What is done once the answer has left."""
+    """Called once the answer has been sent."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,5 +134,5 @@ class Endpoint:
 
 
 def of_type(as_type: Any) -> Described:
-    """A value of a type."""
+    """Return the description of a value of a type."""
     return lambda schemas: schemas.of(as_type)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def descriptions(cls: type) -> Mapping[str, str]:
-    """Each field's docstring as one line, its bases' first; fields without one are not there.
+    """Return each field's docstring as one line, bases' fields first; omit fields without one.
 
     Raises OSError where there is no source to read.
     """

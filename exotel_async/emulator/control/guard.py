@@ -1,8 +1,8 @@
-"""Who may ask for the emulator's own pages: programs, and those pages themselves.
+"""Who may request the emulator's own pages: programs, and those pages themselves.
 
-A browser on this computer reaches loopback addresses for whatever page it shows. So a page from
-elsewhere gets neither what these pages say nor lets them do anything, under whichever name its
-requests come.
+A browser on this computer can reach loopback addresses for any page it shows. So a page from
+elsewhere can neither read these pages nor make them do anything, whatever host name its requests
+use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from exotel_async.emulator.settings import Settings
 
 _HOST = re.compile(r"\[([0-9a-f:.]+)\](?::\d*)?|([^:\[\]]*)(?::\d*)?")
 _OURS = {None, "same-origin", "none"}
-"""`Sec-Fetch-Site` of a program, of these pages, and of a person who has typed the address."""
+"""`Sec-Fetch-Site` of a program, of these pages, and of a person who typed the address."""
 _HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -38,7 +38,7 @@ class Guard:
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            # One that comes twice is no name and no origin of ours.
+            # Joined so that one that comes twice is not accepted as a name or origin of ours.
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
 
         async def send_guarded(message: Message) -> None:
@@ -59,7 +59,7 @@ class Guard:
     def _refusal(self, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not self._is_ours(host_of(host)):
-            # A page may let its own name lead to this computer: DNS rebinding.
+            # A page may have its own name resolve to this computer: DNS rebinding.
             return 421, "Host is no name of this emulator; `hostnames` adds one"
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
@@ -77,11 +77,11 @@ class Guard:
             ip_address(name)
         except ValueError:
             return False
-        return True  # nobody can let an address lead elsewhere
+        return True  # an address cannot be made to lead elsewhere
 
 
 def host_of(header: str) -> str:
-    """The name or address in a `Host`, in lower case; "" where it is malformed."""
+    """Return the name or address in a `Host`, in lower case; "" if it is malformed."""
     match = _HOST.fullmatch(header.lower())
     if match is None:
         return ""
@@ -89,7 +89,7 @@ def host_of(header: str) -> str:
 
 
 def _follows_a_link(method: str, headers: Mapping[str, str]) -> bool:
-    """Whether it leads to a page of its own in the browser, which whoever linked does not see."""
+    """Return whether the browser opens a page of its own, which the linking page cannot read."""
     return (
         method in {"GET", "HEAD"}
         and headers.get("sec-fetch-mode") == "navigate"

@@ -14,8 +14,8 @@ _SCHEMAS = "#/components/schemas/"
 _ALWAYS = {
     422: "Something in the request is wrong: `field` says what.",
 }
-_BODY = {400: "The body is no JSON."}
-_TOLD = {
+_BODY = {400: "The body is not JSON."}
+_ERROR = {
     "error": {
         "type": "object",
         "properties": {
@@ -33,23 +33,23 @@ _TOLD = {
 
 
 def openapi(endpoints: Iterable[Endpoint], *, root: str, base_url: str) -> dict[str, Any]:
-    """The document. What is given and what is answered are told apart by their schemas' names."""
-    given, told = Schemas(f"{_SCHEMAS}Given"), Schemas(f"{_SCHEMAS}", output=True)
-    told.define("Error", told.object(_TOLD, ["error"], None))
+    """Return the document. Schemas of input have names that begin with `Given`."""
+    inputs, outputs = Schemas(f"{_SCHEMAS}Given"), Schemas(f"{_SCHEMAS}", output=True)
+    outputs.define("Error", outputs.object(_ERROR, ["error"], None))
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(
-            endpoint, given, told
+            endpoint, inputs, outputs
         )
-    schemas = {**told.definitions}
-    schemas |= {f"Given{name}": schema for name, schema in given.definitions.items()}
+    schemas = {**outputs.definitions}
+    schemas |= {f"Given{name}": schema for name, schema in inputs.definitions.items()}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "The local Exotel of exotel-async",
             "version": "1",
-            "description": "What tests do with a running emulator, and what it has seen. Lengths "
-            "and moments are seconds of its clock unless they say real seconds.",
+            "description": "What tests do with a running emulator, and what it has recorded. "
+            "Durations and times are seconds of its clock unless they say real seconds.",
         },
         "servers": [{"url": base_url + root}],
         "paths": paths,
@@ -57,7 +57,7 @@ def openapi(endpoints: Iterable[Endpoint], *, root: str, base_url: str) -> dict[
     }
 
 
-def _operation(endpoint: Endpoint, given: Schemas, told: Schemas) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, inputs: Schemas, outputs: Schemas) -> dict[str, Any]:
     refusals = {**_ALWAYS, **endpoint.refusals}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
@@ -70,13 +70,13 @@ def _operation(endpoint: Endpoint, given: Schemas, told: Schemas) -> dict[str, A
             "required": endpoint.takes.required,
             "content": {
                 "application/json": {
-                    "schema": endpoint.takes.schema(given),
+                    "schema": endpoint.takes.schema(inputs),
                     "example": endpoint.takes.example,
                 }
             },
         }
     operation["responses"] = {
-        str(endpoint.status): _response(endpoint, told),
+        str(endpoint.status): _response(endpoint, outputs),
         **{str(status): _refusal(about) for status, about in sorted(refusals.items())},
     }
     return operation
@@ -99,14 +99,14 @@ def _parameters(endpoint: Endpoint) -> list[Schema]:
     return [*in_path, *in_query]
 
 
-def _response(endpoint: Endpoint, told: Schemas) -> Schema:
+def _response(endpoint: Endpoint, outputs: Schemas) -> Schema:
     response: Schema = {"description": HTTPStatus(endpoint.status).phrase}
     if endpoint.status == HTTPStatus.CREATED:
         response["headers"] = {
             "Location": {"description": "Where it is.", "schema": {"type": "string"}}
         }
     if endpoint.returns is not None:
-        response["content"] = {endpoint.media_type: {"schema": endpoint.returns(told)}}
+        response["content"] = {endpoint.media_type: {"schema": endpoint.returns(outputs)}}
     return response
 
 

@@ -11,15 +11,20 @@ from exotel_async.emulator.control.endpoint import Described, Input, QueryParame
 from exotel_async.emulator.control.schema import Schema, Schemas
 
 PAGE = (
-    QueryParameter(name="after", about="What `next` of the page before says.", type=str),
+    QueryParameter(name="after", about="`next` of the previous page.", type=str),
     QueryParameter(
-        name="limit", about="Items at most.", type=int, default=100, minimum=1, maximum=1000
+        name="limit",
+        about="The most items in it.",
+        type=int,
+        default=100,
+        minimum=1,
+        maximum=1000,
     ),
 )
 
 
 def a_page_of(as_type: Any) -> Described:
-    """Some items of a list, in order, and how to ask for those that follow."""
+    """Return the description of a page: items of a list, in order, and where the next ones are."""
 
     def describe(schemas: Schemas) -> Schema:
         properties = {
@@ -36,7 +41,7 @@ def a_page_of(as_type: Any) -> Described:
 
 
 def page_of(items: Sequence[object], asked: Input) -> Result:
-    """A page of what only grows. `after` is how many come before. Raises Refused."""
+    """Return a page of a list that only grows; `after` is how many come before. Raises Refused."""
     after, limit = asked.query["after"] or "0", asked.query["limit"]
     if re.fullmatch(r"[0-9]{1,15}", after) is None:
         raise Refused(422, f"{after!r} is not what `next` says", field="after")
@@ -46,7 +51,7 @@ def page_of(items: Sequence[object], asked: Input) -> Result:
 
 
 def page_by_key(items: Mapping[str, Any], asked: Input, show: Callable[[Any], object]) -> Result:
-    """A page of what has keys, and may get fewer. `after` is the last one's. Raises Refused."""
+    """Return a page of a mapping that may shrink; `after` is the last key. Raises Refused."""
     after, limit = asked.query["after"], asked.query["limit"]
     if after is not None and after not in items:
         raise Refused(422, f"{after!r} is not among them (any more)", field="after")

@@ -1,4 +1,4 @@
-"""Phones that people play: how they stand, and to answer, reject, press, speak and hang up."""
+"""Endpoints of phones played by people: their state; answer, reject, press, speak and hang up."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Message:
     """What the caller says to a Voicemail."""
 
     seconds: int = attrs.field(validator=attrs.validators.ge(1))
-    """Of the emulator's clock."""
+    """Seconds of the emulator's clock."""
 
 
 def _phones(emulator: Operations, asked: Input) -> Result:
@@ -62,14 +62,14 @@ def _phones(emulator: Operations, asked: Input) -> Result:
 
 async def _until_ringing(emulator: Operations, asked: Input) -> Result:
     sid = call_of(emulator, asked).sid
-    return await _seen(emulator.until_ringing(sid, asked.path["number"]), asked)
+    return await _wait_for(emulator.until_ringing(sid, asked.path["number"]), asked)
 
 
 async def _until_asked(emulator: Operations, asked: Input) -> Result:
-    return await _seen(emulator.until_asked(call_of(emulator, asked).sid), asked)
+    return await _wait_for(emulator.until_asked(call_of(emulator, asked).sid), asked)
 
 
-async def _seen(phone: Awaitable[Phone], asked: Input) -> Result:
+async def _wait_for(phone: Awaitable[Phone], asked: Input) -> Result:
     try:
         async with asyncio.timeout(asked.query["wait"]):
             return Result(value=await phone)
@@ -106,7 +106,7 @@ def _action(
     takes: type,
     example: object,
 ) -> Endpoint:
-    """Something that a person does; it answers how the phones stand then."""
+    """Return the endpoint of something a person does; it answers the state of the phones then."""
 
     def act(emulator: Operations, asked: Input) -> Result:
         sid = call_of(emulator, asked).sid
@@ -124,7 +124,7 @@ def _action(
         act=act,
         takes=Body.of(takes, example),
         returns=_PHONES,
-        refusals={**NO_CALL, 409: "No phone can do that now that a person plays."},
+        refusals={**NO_CALL, 409: "No phone played by a person can do that now."},
     )
 
 
@@ -135,7 +135,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/calls/{sid}/phones",
         name="get_phones",
-        about="The phones of a call as they stand: those it has rung, and its caller's.",
+        about="The current state of a call's phones: those it has rung, and its caller's.",
         act=_phones,
         returns=_PHONES,
         refusals=NO_CALL,
@@ -148,7 +148,7 @@ ENDPOINTS: Collection[Endpoint] = [
         act=_until_ringing,
         query=[_WAIT],
         returns=of_type(Phone),
-        refusals={**NO_CALL, 409: "The call ended without, or the time did."},
+        refusals={**NO_CALL, 409: "The call ended before that, or the wait did."},
     ),
     Endpoint(
         method="GET",
@@ -158,11 +158,11 @@ ENDPOINTS: Collection[Endpoint] = [
         act=_until_asked,
         query=[_WAIT],
         returns=of_type(Phone),
-        refusals={**NO_CALL, 409: "The call ended without, or the time did."},
+        refusals={**NO_CALL, 409: "The call ended before that, or the wait did."},
     ),
     _action(
         "answer",
-        "A person answers a phone that rings. `manual` of the settings says whom people play.",
+        "A person answers a ringing phone. The setting `manual` says which phones people play.",
         _answer,
         OnePhone,
         _NUMBER,
@@ -172,14 +172,14 @@ ENDPOINTS: Collection[Endpoint] = [
     ),
     _action(
         "press",
-        "The caller presses keys; what nobody asks for yet is kept for the next question.",
+        "The caller presses keys; those not asked for yet are kept for the next prompt.",
         _press,
         Keys,
         {"keys": "1"},
     ),
     _action(
         "speak",
-        "The caller says a message to the Voicemail that waits for one.",
+        "The caller leaves a message at the Voicemail that waits for one.",
         _speak,
         Message,
         {"seconds": 10},

@@ -1,7 +1,7 @@
-"""Plain data, as JSON and TOML have it, read strictly into the emulator's values.
+"""Reads plain data, as in JSON and TOML, strictly into the emulator's values.
 
-A number is not taken for a text, nor an unknown key for nothing. What is wrong is told with its
-place, its value and the rule.
+A number is not accepted as text, and an unknown key is not ignored. An error has the place, the
+value and the rule.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from exotel_async.emulator.numbers import masked
 Hook = Callable[[Any, Any], Any]
 
 
-class Wrong(ValueError):
-    """One thing that is wrong in what was given."""
+class BadInput(ValueError):
+    """The input has something wrong in it."""
 
     def __init__(self, place: str, text: str) -> None:
         super().__init__(f"{place}: {text}" if place else text)
@@ -56,8 +56,8 @@ class Wrong(ValueError):
         """The value, its phone numbers masked, and the rule."""
 
 
-class Unfit(ValueError):
-    """A value that is not what belongs there."""
+class BadValue(ValueError):
+    """A value breaks a rule; its place is added later."""
 
     def __init__(self, value: object, rule: str) -> None:
         super().__init__(value, rule)
@@ -66,7 +66,7 @@ class Unfit(ValueError):
 
 
 def read(value: object, as_type: Any, place: str = "") -> Any:
-    """The value of that type. Raises Wrong with the first thing that is wrong."""
+    """Return the value as that type. Raises BadInput with the first thing that is wrong."""
     try:
         return _CONVERTER.structure(value, as_type)
     except Exception as error:  # noqa: BLE001 - a converter of a class may raise anything
@@ -74,7 +74,7 @@ def read(value: object, as_type: Any, place: str = "") -> Any:
 
 
 def read_field(owner: type, name: str, value: object) -> Any:
-    """What becomes of one field of a class, its converter and validator applied. Raises Wrong."""
+    """Return the value of one field of a class, converted and validated. Raises BadInput."""
     field = attrs.fields_dict(owner)[name]
     made = read(value, field_type(owner, field), key_of(field))
     try:
@@ -88,19 +88,19 @@ def read_field(owner: type, name: str, value: object) -> Any:
     return made
 
 
-def unknown_key(place: str, key: str, known: Collection[str]) -> Wrong:
-    """A key that means nothing. It tells of those that look like it, or of all."""
+def unknown_key(place: str, key: str, known: Collection[str]) -> BadInput:
+    """Return the error for an unknown key. It lists the keys that look like it, or all."""
     where = f"{place}.{masked(key)}" if place else masked(key)
     near = get_close_matches(key, known)
     if near:
-        told = f"there {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
+        hint = f"there {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
     else:
-        told = f"the keys are {', '.join(sorted(known))}"
-    return Wrong(where, f"is no key here; {told}")
+        hint = f"the keys are {', '.join(sorted(known))}"
+    return BadInput(where, f"is no key here; {hint}")
 
 
 def shown(value: object) -> str:
-    """A value in an error: short, and without whole phone numbers."""
+    """Return a value as shown in an error: short, and without whole phone numbers."""
     text = "null" if value is None else repr(value)
     if isinstance(value, bool):
         text = str(value).lower()
@@ -108,8 +108,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
-    """What is wrong, by cattrs's account of it."""
+def _problems(error: BaseException, place: str) -> Iterator[BadInput]:
+    """Yield what is wrong, according to cattrs's error."""
     if isinstance(error, IterableValidationError | ClassValidationError):
         noted, others = error.group_exceptions()
         for inner, note in noted:
@@ -121,16 +121,18 @@ def _problems(error: BaseException, place: str) -> Iterator[Wrong]:
         for key in sorted(error.extra_fields):
             yield unknown_key(place, str(key), known)
     elif isinstance(error, KeyError):
-        yield Wrong(place, "is missing")
-    elif isinstance(error, Unfit):
+        yield BadInput(place, "is missing")
+    elif isinstance(error, BadValue):
         secret = place.endswith("api_token")
-        yield Wrong(place, f"{'the value' if secret else shown(error.value)} {error.rule}")
-    elif isinstance(error, Wrong):
-        yield Wrong(f"{place}.{error.place}" if place else error.place, error.text)
+        yield BadInput(place, f"{'the value' if secret else shown(error.value)} {error.rule}")
+    elif isinstance(error, BadInput):
+        yield BadInput(f"{place}.{error.place}" if place else error.place, error.text)
     else:
-        # Validators name the field, which the place may do already.
+        # Validators name the field, as the place may already do.
         name = place.rpartition(".")[2]
-        yield Wrong(place, masked(str(error)).removeprefix(f"'{name}' ").removeprefix(f"{name}: "))
+        yield BadInput(
+            place, masked(str(error)).removeprefix(f"'{name}' ").removeprefix(f"{name}: ")
+        )
 
 
 def _under(place: str, note: Any) -> str:
@@ -145,44 +147,44 @@ def _under(place: str, note: Any) -> str:
 
 def _text(value: object, as_type: type[str]) -> str:
     if issubclass(as_type, Enum):
-        # cattrs takes it for a text.
+        # cattrs treats it as text.
         word: str = _words(list(as_type))(value, as_type)
         return word
     if not isinstance(value, str):
-        raise Unfit(value, "is not a text")
+        raise BadValue(value, "is not a text")
     return value
 
 
 def _bool(value: object, _: object) -> bool:
     if not isinstance(value, bool):
-        raise Unfit(value, "is neither true nor false")
+        raise BadValue(value, "is neither true nor false")
     return value
 
 
 def _int(value: object, _: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Unfit(value, "is not a whole number")
+        raise BadValue(value, "is not a whole number")
     return value
 
 
 def _float(value: object, _: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise Unfit(value, "is not a number")
+        raise BadValue(value, "is not a number")
     if not abs(value) < float("inf"):
-        raise Unfit(value, "is not a finite number")
+        raise BadValue(value, "is not a finite number")
     return float(value)
 
 
 def _decimal(value: object, _: object) -> Decimal:
     rule = 'is not an amount, like "0.750"'
     if not isinstance(value, int | float | str) or isinstance(value, bool):
-        raise Unfit(value, rule)
+        raise BadValue(value, rule)
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
-        raise Unfit(value, rule) from None
+        raise BadValue(value, rule) from None
     if not amount.is_finite():
-        raise Unfit(value, rule)
+        raise BadValue(value, rule)
     return amount
 
 
@@ -192,7 +194,7 @@ def _date(value: object, _: object) -> datetime:
     except ValueError:
         moment = None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise Unfit(value, "is not a date with its offset, like 2026-01-31T09:00:00+05:30")
+        raise BadValue(value, "is not a date with its offset, like 2026-01-31T09:00:00+05:30")
     return moment
 
 
@@ -205,17 +207,17 @@ def _bytes(value: object, _: object) -> bytes:
                 return base64.b64decode(encoded, validate=True)
             except ValueError:
                 pass
-    raise Unfit(value, 'is neither a text nor {"base64": "..."}')
+    raise BadValue(value, 'is neither a text nor {"base64": "..."}')
 
 
 def _words(words: list[Any]) -> Hook:
-    """One of some words."""
+    """Return a hook that reads one of some words."""
 
     def read_word(value: object, _: object) -> Any:
         for word in words:
             if value == word and type(value) in {type(word), str}:
                 return word
-        raise Unfit(value, f"is not one of {', '.join(repr(str(word)) for word in words)}")
+        raise BadValue(value, f"is not one of {', '.join(repr(str(word)) for word in words)}")
 
     return read_word
 
@@ -227,7 +229,7 @@ def _list(as_type: Any, converter: Converter) -> Hook:
 
     def read_list(value: Any, _: object) -> Any:
         if not isinstance(value, list | tuple):
-            raise Unfit(value, "is not a list")
+            raise BadValue(value, "is not a list")
         return make(inner(value, as_type))
 
     return read_list
@@ -239,7 +241,7 @@ def _mapping(as_type: Any, converter: Converter) -> Hook:
 
     def read_mapping(value: Any, _: object) -> Any:
         if not isinstance(value, Mapping):
-            raise Unfit(value, "is not an object")
+            raise BadValue(value, "is not an object")
         return inner(value, as_type)
 
     return read_mapping
@@ -251,24 +253,24 @@ def _tuple(as_type: Any, converter: Converter) -> Hook:
 
     def read_tuple(value: Any, _: object) -> Any:
         if not isinstance(value, list | tuple) or len(value) != len(items):
-            raise Unfit(value, f"is not a list of {len(items)}")
+            raise BadValue(value, f"is not a list of {len(items)}")
         return tuple(inner(value, as_type))
 
     return read_tuple
 
 
 def _applet(converter: Converter) -> Hook:
-    """By its kind."""
+    """Return a hook that reads an applet by its kind."""
 
     def read_applet(value: Any, _: object) -> Applet:
         kinds = kinds_of_applets()
         if not isinstance(value, Mapping):
-            raise Unfit(value, 'is not an applet, like {"applet": "hangup"}')
+            raise BadValue(value, 'is not an applet, like {"applet": "hangup"}')
         if "applet" not in value:
-            raise Wrong("applet", "is missing")
+            raise BadInput("applet", "is missing")
         kind = value["applet"]
         if not isinstance(kind, str) or kind not in kinds:
-            raise Wrong("applet", f"{shown(kind)} is not one of {', '.join(sorted(kinds))}")
+            raise BadInput("applet", f"{shown(kind)} is not one of {', '.join(sorted(kinds))}")
         fields = {key: field for key, field in value.items() if key != "applet"}
         applet: Applet = converter.structure(fields, kinds[kind])
         return applet
@@ -277,12 +279,12 @@ def _applet(converter: Converter) -> Hook:
 
 
 def _union(as_type: Any, converter: Converter) -> Hook:
-    """The first of the types that takes a value of that shape."""
+    """Return a hook that reads a value as the first of the types that accepts it."""
     types = arms(as_type)
     hooks = [(arm, converter.get_structure_hook(arm)) for arm in types if arm is not type(None)]
 
     def read_union(value: Any, _: object) -> Any:
-        # TOML has no null, and says false.
+        # TOML has no null: false stands for it.
         if type(None) in types and (value is None or (value is False and bool not in types)):
             return None
         first: Exception | None = None
@@ -290,23 +292,25 @@ def _union(as_type: Any, converter: Converter) -> Hook:
             try:
                 return hook(value, arm)
             except Exception as error:  # noqa: BLE001
-                # What has the shape of a class or a list tells best what is wrong in it.
-                if first is None or (not isinstance(error, Unfit) and isinstance(first, Unfit)):
+                # The error is clearest for a type whose shape, a class or a list, the value has.
+                if first is None or (
+                    not isinstance(error, BadValue) and isinstance(first, BadValue)
+                ):
                     first = error
         assert first is not None  # noqa: S101 - a union has arms
-        if isinstance(first, Unfit) and len(hooks) > 1:
+        if isinstance(first, BadValue) and len(hooks) > 1:
             rules = [_rule(hook, arm) for arm, hook in hooks]
-            raise Unfit(value, ", and ".join(rules))
+            raise BadValue(value, ", and ".join(rules))
         raise first
 
     return read_union
 
 
 def _rule(hook: Hook, arm: Any) -> str:
-    """What the hook says of a value that fits nothing."""
+    """Return the rule that a hook reports for a value that fits nothing."""
     try:
         hook(_NOTHING, arm)
-    except Unfit as error:
+    except BadValue as error:
         return error.rule
     raise AssertionError(f"{arm} takes anything")
 
@@ -325,7 +329,7 @@ def _class(cls: Any, converter: Converter) -> Hook:
 
     def read_class(value: Any, _: object) -> Any:
         if not isinstance(value, Mapping):
-            raise Unfit(value, "is not an object")
+            raise BadValue(value, "is not an object")
         return inner(value, cls)
 
     return read_class
@@ -333,7 +337,7 @@ def _class(cls: Any, converter: Converter) -> Hook:
 
 def _field_hook(as_type: Any, converter: Converter) -> Hook:
     def read_inner(value: Any, _: object) -> Any:
-        # Looked up late: an applet leads to applets.
+        # Looked up late: an applet contains applets.
         return converter.get_structure_hook(as_type)(value, as_type)
 
     return read_inner

@@ -46,7 +46,7 @@ _SCALARS: Mapping[Any, Schema] = {
     object: {},
     Any: {},
     bytes: {
-        "description": "A text, or bytes that are none, in base64.",
+        "description": "Text, or bytes that are not text, in base64.",
         "anyOf": [
             {"type": "string"},
             {
@@ -64,16 +64,16 @@ _NO_NULL = {"const": False, "description": "The same as null, which TOML does no
 
 
 class Schemas:
-    """Describes types; what has a name is described once, among the definitions."""
+    """Describes types; named ones are described once, among the definitions."""
 
     def __init__(self, root: str, *, output: bool = False) -> None:
         self._root = root
         self._output = output
-        """What is answered has all its fields; what is given may leave out those with a default."""
+        """Whether it describes answers, with all fields; input may omit those with a default."""
         self.definitions: dict[str, Schema] = {}
 
     def of(self, as_type: Any) -> Schema:  # noqa: PLR0911 - a type each
-        """The schema of a type."""
+        """Return the schema of a type."""
         if as_type in _SCALARS:
             return dict(_SCALARS[as_type])
         if is_union(as_type):
@@ -84,25 +84,25 @@ class Schemas:
             return {"type": "array", "items": self.of(get_args(as_type)[0])}
         if is_tuple(as_type):
             items = [self.of(item) for item in get_args(as_type)]
-            return {"type": "array", "prefixItems": items, **_just(len(items))}
+            return {"type": "array", "prefixItems": items, **_exact_length(len(items))}
         if is_mapping(as_type):
             key, value = get_args(as_type)
             names = {} if key is str else {"propertyNames": self.of(key)}
             return {"type": "object", "additionalProperties": self.of(value), **names}
         if is_callable(as_type):
-            told = self.of(UniformLatency)
-            return {"anyOf": [told, {"const": CALLABLE}]} if self._output else told
+            latency = self.of(UniformLatency)
+            return {"anyOf": [latency, {"const": CALLABLE}]} if self._output else latency
         if issubclass(as_type, Enum):
             return {"enum": [word.value for word in as_type]}
         return self._named(as_type)
 
     def fields(self, cls: type, fields: Iterable[attrs.Attribute[Any]]) -> Schema:
-        """The properties that stand for some fields of a class."""
-        told = _descriptions(cls)
-        return {key_of(field): self._field(cls, field, told.get(field.name)) for field in fields}
+        """Return the properties for some fields of a class."""
+        texts = _descriptions(cls)
+        return {key_of(field): self._field(cls, field, texts.get(field.name)) for field in fields}
 
     def object(self, properties: Schema, required: Collection[str], about: str | None) -> Schema:
-        """An object with these properties and no others."""
+        """Return the schema of an object with these properties and no others."""
         return {
             **({"description": about} if about else {}),
             "type": "object",
@@ -112,15 +112,15 @@ class Schemas:
         }
 
     def define(self, name: str, schema: Schema) -> Schema:
-        """Enter a definition; what refers to it."""
+        """Add a definition, and return a reference to it."""
         self.definitions[name] = schema
         return {"$ref": f"{self._root}{name}"}
 
     def fault(self) -> Schema:
-        """What a fault on order is read from."""
+        """Return the schema of the input for a fault on order."""
         if "Fault" not in self.definitions:
             kinds = [self._fault(name, own) for name, own in makers().items()]
-            about = "Something that is to go wrong, and which requests are to meet it."
+            about = "A fault, and which requests are to meet it."
             self.define("Fault", {"description": about, "oneOf": kinds})
         return {"$ref": f"{self._root}Fault"}
 
@@ -135,7 +135,7 @@ class Schemas:
         properties["times"]["minimum"] = 1
         properties["after"]["minimum"] = 0
         required = ["fault", *(one.name for one in given if one.required)]
-        return self.object(properties, required, _about(getattr(Fault, name)))
+        return self.object(properties, required, _summary(getattr(Fault, name)))
 
     def _union(self, types: Iterable[Any]) -> Schema:
         found = [self.of(arm) for arm in types]
@@ -149,10 +149,10 @@ class Schemas:
         reference = {"$ref": f"{self._root}{cls.__name__}"}
         if cls.__name__ in self.definitions:
             return reference
-        self.definitions[cls.__name__] = {}  # it may lead to itself
+        self.definitions[cls.__name__] = {}  # it may refer to itself
         if cls is Applet:
             kinds = [self.of(kind) for kind in kinds_of_applets().values()]
-            self.definitions[cls.__name__] = {"description": _about(cls), "oneOf": kinds}
+            self.definitions[cls.__name__] = {"description": _summary(cls), "oneOf": kinds}
             return reference
         fields = own_fields(cls)
         properties = self.fields(cls, fields)
@@ -163,14 +163,14 @@ class Schemas:
             properties = {"applet": {"const": kind_of_applet(cls)}, **properties}
             given = [field for field in fields if field.default is attrs.NOTHING]
             required = ["applet", *map(key_of, given)]
-        self.definitions[cls.__name__] = self.object(properties, required, _about(cls))
+        self.definitions[cls.__name__] = self.object(properties, required, _summary(cls))
         return reference
 
-    def _field(self, cls: type, field: attrs.Attribute[Any], told: str | None) -> Schema:
+    def _field(self, cls: type, field: attrs.Attribute[Any], text: str | None) -> Schema:
         as_type = field_type(cls, field)
         schema = self.of(as_type)
-        if told:
-            schema["description"] = told
+        if text:
+            schema["description"] = text
         if self._output:
             return schema
         if "$ref" not in schema and not is_callable(as_type):
@@ -183,7 +183,7 @@ class Schemas:
 
 
 def _bounds(validator: Any) -> Schema:
-    """What attrs's validators of numbers say; none of them holds for null."""
+    """Return the bounds that attrs's validators check; none of them applies to null."""
     found: Schema = {}
     each = getattr(validator, "validator", validator)  # of an optional one
     for one in getattr(each, "_validators", (each,)):
@@ -192,7 +192,7 @@ def _bounds(validator: Any) -> Schema:
     return found
 
 
-def _just(number: int) -> Schema:
+def _exact_length(number: int) -> Schema:
     return {"minItems": number, "maxItems": number}
 
 
@@ -204,7 +204,7 @@ def _descriptions(cls: type) -> Mapping[str, str]:
         return {}
 
 
-def _about(described: Any) -> str | None:
-    """The first paragraph of its docstring."""
+def _summary(described: Any) -> str | None:
+    """Return the first paragraph of its docstring."""
     text = inspect.getdoc(described)
     return None if text is None else " ".join(text.partition("\n\n")[0].split())

@@ -20,7 +20,7 @@ from exotel_async.emulator.operations import Operations
 
 
 def routes(emulator: Operations, endpoints: Iterable[Endpoint], *, root: str) -> Sequence[Route]:
-    """A route for each path, whatever its methods: what it does not know is 405 with `Allow`."""
+    """Return one route per path, for all its methods: for others it answers 405 with `Allow`."""
     paths: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in endpoints:
         paths[endpoint.path][endpoint.method] = endpoint
@@ -31,7 +31,7 @@ def routes(emulator: Operations, endpoints: Iterable[Endpoint], *, root: str) ->
 
 
 async def show_error(request: Request, error: Exception) -> Response:
-    """An error of ours, or of the routing."""
+    """Answer a refusal, or an error of the routing."""
     if isinstance(error, Refused):
         return _error(error.status, error.message, error.field)
     assert isinstance(error, HTTPException)  # noqa: S101 - it is entered for these two
@@ -69,7 +69,7 @@ def _handler(
         }
         if result.then is not None:
             options["background"] = BackgroundTask(result.then)
-            # What comes next is not for this connection.
+            # The next request must not use this connection.
             options["headers"]["Connection"] = "close"
         if result.content is not None:
             return Response(result.content, media_type=endpoint.media_type, **options)
@@ -84,15 +84,15 @@ def _query(request: Request, endpoint: Endpoint) -> Mapping[str, Any]:
     known = {parameter.name: parameter for parameter in endpoint.query}
     for name in request.query_params:
         if name not in known:
-            told = f"; there are {', '.join(known)}" if known else ""
-            raise Refused(422, f"is no parameter here{told}", field=name)
+            hint = f"; there are {', '.join(known)}" if known else ""
+            raise Refused(422, f"is no parameter here{hint}", field=name)
     return {
         name: parameter.read(request.query_params.get(name)) for name, parameter in known.items()
     }
 
 
 async def _body(request: Request, takes: Body) -> Any:
-    """Whatever its media type is said to be: `curl -d` says it is a form."""
+    """Read the body, whatever media type it is said to have: `curl -d` says it is a form."""
     try:
         content = await request.body()
     except ClientDisconnect:

@@ -1,4 +1,4 @@
-"""What an emulator is told to be like: settings, scenario, flows, callers and faults."""
+"""Endpoints that configure an emulator: settings, scenario, flows, callers and faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from exotel_async.emulator.control.endpoint import (
 )
 from exotel_async.emulator.control.fault_values import read_fault, write_order
 from exotel_async.emulator.control.kinds import key_of, own_fields
-from exotel_async.emulator.control.reading import Wrong, read_field, shown, unknown_key
+from exotel_async.emulator.control.reading import BadInput, read_field, shown, unknown_key
 from exotel_async.emulator.control.schema import Schema, Schemas
 from exotel_async.emulator.control.writing import write
 from exotel_async.emulator.flows.caller import Caller
@@ -48,7 +48,7 @@ def _settings(emulator: Operations, _: Input) -> Result:
 
 
 def _change(emulator: Operations, asked: Input) -> Result:
-    """All of it is read before anything is changed."""
+    """Change settings, after all of them have been read."""
     changes = {}
     for name, given in asked.body.items():
         if name in READ_AT_START:
@@ -58,7 +58,7 @@ def _change(emulator: Operations, asked: Input) -> Result:
             value = {**write(emulator.flow_settings), **given}
         try:
             changes[name] = read_field(Settings, name, value)
-        except Wrong as error:
+        except BadInput as error:
             raise Refused(422, error.text, field=error.place) from None
     for name, value in changes.items():
         setattr(emulator, name, value)
@@ -66,9 +66,9 @@ def _change(emulator: Operations, asked: Input) -> Result:
 
 
 def _read_names(document: object) -> Mapping[str, object]:
-    """Settings, by names that there are; their values are read in the light of those there are."""
+    """Check the names of settings. `_change` reads the values, which depend on the current ones."""
     if not isinstance(document, Mapping):
-        raise Wrong("", f"{shown(document)} is not an object with settings")
+        raise BadInput("", f"{shown(document)} is not an object with settings")
     known = {field.name for field in _changeable_fields()} | READ_AT_START
     for name in document:
         if name not in known:
@@ -81,14 +81,14 @@ def _shown_schema(schemas: Schemas) -> Schema:
     properties = schemas.fields(Settings, fields)
     for name in READ_AT_START & properties.keys():
         properties[name]["readOnly"] = True
-    about = "The settings. Those that are read-only are read at the start."
+    about = "The settings. Those that are read-only are read at startup."
     schema = schemas.object(properties, [key_of(field) for field in fields], about)
     return schemas.define("Settings", schema)
 
 
 def _changes_schema(schemas: Schemas) -> Schema:
     properties = schemas.fields(Settings, _changeable_fields())
-    about = "The settings to change; of `flow_settings` as well those that are given."
+    about = "The settings to change; of `flow_settings`, too, only those that are given."
     return schemas.define("SettingsChanges", schemas.object(properties, (), about))
 
 
@@ -118,12 +118,12 @@ def _remove_fault(emulator: Operations, asked: Input) -> Result:
 
 
 def _ordered_fault_schema(schemas: Schemas) -> Schema:
-    """Its arguments depend on the fault."""
+    """Describe a fault on order, whose arguments depend on the fault."""
     properties = {
         "id": {"type": "integer"},
         "fault": {
             "type": ["string", "null"],
-            "description": "As it is added; null for one made in Python otherwise.",
+            "description": "As it was added; null for one made in Python in another way.",
         },
         "method": {"type": ["string", "null"]},
         "path": {"type": ["string", "null"]},
@@ -141,7 +141,7 @@ def _ordered_fault_schema(schemas: Schemas) -> Schema:
 def _resource(
     name: str, as_type: Any, example: object, about: str, check: Callable[[Operations, Any], None]
 ) -> Collection[Endpoint]:
-    """A setting with a path of its own: shown, and replaced as a whole."""
+    """Return the endpoints of a setting with a path of its own: shown, and replaced as a whole."""
 
     def show(emulator: Operations, _: Input) -> Result:
         return Result(value=getattr(emulator, name))
@@ -205,13 +205,13 @@ ENDPOINTS: Collection[Endpoint] = [
             example={"kyc": False, "flow_settings": {"timeout": 2}},
         ),
         returns=_shown_schema,
-        refusals={409: "A setting is read at the start only."},
+        refusals={409: "A setting is read at startup only."},
     ),
     *_resource(
         "scenario",
         Scenario,
         {"busy": 0.5, "numbers": {"09812300001": {"outcome": "no-answer"}}},
-        "What becomes of calls",
+        "The scenario: how calls end",
         _nothing_to_check,
     ),
     *_resource(
@@ -225,7 +225,7 @@ ENDPOINTS: Collection[Endpoint] = [
         "exophone_flows",
         Mapping[str, str | int],
         {"08030000000": "926"},
-        "Which flow a call is led to that comes in at an ExoPhone",
+        "Which flow an incoming call of each ExoPhone goes to",
         _check_assigned,
     ),
     *_resource(

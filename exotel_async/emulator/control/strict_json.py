@@ -1,4 +1,4 @@
-"""JSON without what readers of it disagree about."""
+"""JSON without what parsers disagree about."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from exotel_async.emulator.numbers import masked
 
 
 def read_json(content: str | bytes) -> Any:
-    """What it holds. Raises ValueError, for NaN and keys that are there twice as well."""
+    """Parse JSON. Raises ValueError, also for NaN and for duplicate keys."""
     try:
-        return json.loads(content, parse_constant=_no_number, object_pairs_hook=_object)
+        return json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
-def _no_number(word: str) -> NoReturn:
+def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number of JSON")
 
 

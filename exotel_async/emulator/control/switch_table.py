@@ -1,4 +1,4 @@
-"""All switches as one table: what each changes, and what there is to go by."""
+"""All switches as one table: what each changes, and the evidence for its default."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ class Switch:
     section: str
     """Of VOICE_V1.md."""
     source: str
-    """What there is to go by: it begins with a mark of VOICE_V1.md."""
+    """The evidence there is, beginning with a mark of VOICE_V1.md."""
 
 
 def switches() -> Sequence[Switch]:
-    """Every switch, in the order they are written in."""
+    """Return every switch, in the order of the source."""
     return [*_switches_of(Settings, ""), *_switches_of(FlowSettings, "flow_settings.")]
 
 
 def table() -> str:
-    """The rows in Markdown, under a head."""
+    """Return the table in Markdown, with its head."""
     rows = (
         f"| `{row.name}` | {row.values} | {row.default} | {row.meaning} "
         f"| {row.section} | {row.source} |\n"
@@ -77,7 +77,7 @@ def _switches_of(cls: type[attrs.AttrsInstance], prefix: str) -> Sequence[Switch
 
 
 def _values(hint: object) -> str:
-    """What a field of that type may hold, in words."""
+    """Return what a field of that type may contain, in words."""
     if hint in _WORDS:
         return _WORDS[hint]
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -93,7 +93,7 @@ def _values(hint: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as Python writes it, with double quotes."""
+    """Return a value as Python writes it, with double quotes."""
     match value:
         case Enum():
             return _shown(value.value)
@@ -107,7 +107,7 @@ def _shown(value: object) -> str:
 
 
 def write(page: Path) -> None:
-    """Put the table into a page, in place of the one at its end."""
+    """Replace the table at the end of a page."""
     page.write_text(page.read_text("utf-8").partition(_HEAD)[0] + table(), "utf-8")
 
 

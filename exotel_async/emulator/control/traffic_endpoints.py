@@ -1,4 +1,4 @@
-"""What an emulator has seen and sent, and the emulator as a whole."""
+"""Endpoints of what an emulator has received and sent, and of the emulator as a whole."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 
 GoAway = Callable[[float], Awaitable[None]]
-"""Refuses connections for so many real seconds, from now on."""
+"""Refuses connections for that many real seconds, from now on."""
 
 
 @attrs.frozen(kw_only=True)
 class Absence:
-    """How long nobody can reach the emulator."""
+    """How long the emulator is unreachable."""
 
     seconds: float = attrs.field(validator=(attrs.validators.gt(0.0), attrs.validators.le(3600.0)))
     """Real seconds."""
@@ -59,7 +59,7 @@ def _time(emulator: Operations, _: Input) -> Result:
 
 
 def endpoints(go_away: GoAway) -> Collection[Endpoint]:
-    """All of them. `go_away` is for the one that needs the socket."""
+    """Return all of them. `go_away` is for the one that needs the socket."""
 
     def absent(_: Operations, asked: Input) -> Result:
         return Result(value=asked.body, then=partial(go_away, asked.body.seconds))
@@ -72,7 +72,7 @@ def endpoints(go_away: GoAway) -> Collection[Endpoint]:
         _listed("sms", SentSms, "Every SMS that flows have sent, in order."),
         _listed("emails", SentEmail, "Every e-mail that flows have sent, in order."),
         _listed("downloads", Download, "Every request for a recording, in order."),
-        _listed("whitelist", str, "The numbers that `CustomerWhitelist` has taken on."),
+        _listed("whitelist", str, "The numbers that `CustomerWhitelist` has added."),
         Endpoint(
             method="GET",
             path="/statistics",
@@ -93,7 +93,7 @@ def endpoints(go_away: GoAway) -> Collection[Endpoint]:
             method="POST",
             path="/unreachable",
             name="be_unreachable",
-            about="Answer, and then refuse connections for a while; those there are get reset.",
+            about="Answer, and then refuse connections for a while; open ones are reset.",
             act=absent,
             takes=Body.of(Absence, {"seconds": 0.5}),
             returns=of_type(Absence),

@@ -1,4 +1,4 @@
-"""What is shown of calls: values of which JSON can be made."""
+"""Calls as the control API shows them: values that can be written as JSON."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from exotel_async.emulator.flows.transcript import Exchange, Note, Step, Transcr
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """A call as it stands now. Lengths and moments are seconds of the emulator's clock."""
+    """The current state of a call. Durations and times are seconds of the emulator's clock."""
 
     sid: str
     dial: Dial
     at: float
-    """When it was dialled, or came in: since the emulator's start."""
+    """When it was dialled, or came in, since the emulator's start."""
     age: float
-    """Since then."""
+    """How long ago that was."""
     status: str
     """`in-progress`, and then the outcome."""
     ended: bool
     settled: bool
-    """Whether its duration and price show."""
+    """Whether its duration and price are shown."""
     legs: Sequence[Leg]
     """The first party, and the second."""
     talked: int
@@ -44,7 +44,7 @@ class Call:
 
     @classmethod
     def of(cls, call: EmulatedCall) -> Call:
-        """What it looks like now."""
+        """Return the current state of a call."""
         settled = call.settled
         return cls(
             sid=call.sid,
@@ -66,7 +66,7 @@ class Call:
 
 @attrs.frozen(kw_only=True)
 class AppletStep:
-    """One applet that a call came through."""
+    """One applet that a call went through."""
 
     at: float
     """Emulator seconds since the call began."""
@@ -77,11 +77,11 @@ class AppletStep:
     entries: Sequence[Note | Exchange]
     """What happened there, in order: what was said or pressed, and requests to the application."""
     branch: str | None
-    """The exit taken; null while there is none, or when the call ended here."""
+    """The exit taken; null until then, or if the call ended here."""
 
     @classmethod
     def of(cls, step: Step) -> AppletStep:
-        """A step of a transcript."""
+        """Return a step of a transcript."""
         return cls(
             at=step.at,
             flow=step.flow,
@@ -94,18 +94,18 @@ class AppletStep:
 
 @attrs.frozen(kw_only=True)
 class CallTranscript:
-    """The way of a call through its flow; of a call without one it has no steps."""
+    """The path of a call through its flow; a call without one has no steps."""
 
     title: str
     steps: Sequence[AppletStep]
     ending: str | None
     """Why it ended; null while it is in progress."""
     text: str
-    """All of it, to be read."""
+    """All of it as text."""
 
     @classmethod
     def of(cls, transcript: Transcript) -> CallTranscript:
-        """A transcript."""
+        """Return a transcript."""
         return cls(
             title=transcript.title,
             steps=[AppletStep.of(step) for step in transcript.steps],
@@ -119,7 +119,7 @@ class CallRecording:
     """One recording of a call."""
 
     sid: str
-    """The call's."""
+    """The call's SID."""
     file: str
     """The last part of its URL."""
     seconds: int
@@ -131,7 +131,7 @@ class Rung:
 
     number: str
     rung: int
-    """As first party of an accepted dial, as second, or as an agent by a flow."""
+    """As first party of an accepted dial, as second party, or as an agent by a flow."""
 
 
 @attrs.frozen(kw_only=True)
@@ -147,5 +147,5 @@ class Time:
 
 
 def recordings_of(call: EmulatedCall) -> Sequence[Recording]:
-    """All recordings of a call."""
+    """Return all recordings of a call."""
     return call.recordings or [one for one in (call.recording,) if one is not None]

@@ -1,4 +1,4 @@
-"""The emulator's values as plain data, the way `reading` takes them."""
+"""Writes the emulator's values as plain data, in the form that `reading` takes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from exotel_async.emulator.control.kinds import key_of, kind_of_applet, own_fiel
 from exotel_async.emulator.flows.applets import Applet
 
 CALLABLE = "callable"
-"""What stands for a function that Python has set."""
+"""What stands for a function that was set in Python."""
 
 
 def write(value: object) -> Any:  # noqa: PLR0911 - a type each
-    """As JSON can have it. An infinite length is null."""
+    """Return the value in JSON types. An infinite length is null."""
     match value:
         case Enum():
             return value.value
@@ -42,7 +42,7 @@ def write(value: object) -> Any:  # noqa: PLR0911 - a type each
         case Collection():
             return [write(inner) for inner in value]
         case Applet():
-            return {"applet": kind_of_applet(type(value)), **_told(value)}
+            return {"applet": kind_of_applet(type(value)), **_changed_fields(value)}
         case _ if attrs.has(type(value)):
             return {key_of(field): write(getattr(value, field.name)) for field in _fields(value)}
     if callable(value):
@@ -54,8 +54,8 @@ def _fields(value: object) -> list[attrs.Attribute[Any]]:
     return own_fields(type(value))
 
 
-def _told(applet: Applet) -> dict[str, Any]:
-    """What differs from its defaults: a flow is to be read."""
+def _changed_fields(applet: Applet) -> dict[str, Any]:
+    """Return the fields that are not the default, so that a flow is easy to read."""
     given = {field.name: getattr(applet, field.name) for field in _fields(applet)}
     return {
         key_of(field): write(given[field.name])

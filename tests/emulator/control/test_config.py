@@ -43,7 +43,7 @@ from exotel_async.emulator.control.config import config_schema, load_config, rea
 from exotel_async.emulator.control.fault_values import makers, read_fault, write_order
 from exotel_async.emulator.control.field_docs import descriptions
 from exotel_async.emulator.control.kinds import kinds_of_applets
-from exotel_async.emulator.control.reading import Wrong, read
+from exotel_async.emulator.control.reading import BadInput, read
 from exotel_async.emulator.control.writing import write
 from exotel_async.emulator.settings import READ_AT_START
 
@@ -241,7 +241,7 @@ BEYOND_A_SCHEMA = (
     ],
 )
 def test_what_is_wrong_is_told_with_place_value_and_rule(document: object, problem: str) -> None:
-    with pytest.raises(Wrong) as caught:
+    with pytest.raises(BadInput) as caught:
         read_config(document)
     assert problem in str(caught.value)
     assert not caught.value.text.startswith(f"{caught.value.place}: ")  # it is told once
@@ -251,7 +251,7 @@ def test_what_is_wrong_is_told_with_place_value_and_rule(document: object, probl
 @pytest.mark.parametrize("length", [math.inf, -math.inf, math.nan])
 def test_a_length_is_finite(length: float) -> None:
     """TOML can say otherwise."""
-    with pytest.raises(Wrong, match=r"^recording_ready: .* is not a finite number$"):
+    with pytest.raises(BadInput, match=r"^recording_ready: .* is not a finite number$"):
         read_config({"recording_ready": length})
     assert write([length]) == [None], "JSON has none either"
 
@@ -277,7 +277,7 @@ def test_what_is_read_fits_the_schema_and_what_is_not_says_no_secret(
     wrong = None
     try:
         read_config(document)
-    except Wrong as error:
+    except BadInput as error:
         wrong = error
     if wrong is None:
         assert fits(document)
