@@ -1,5 +1,5 @@
-"""The page at `/_emulator/`: what the emulator does and has seen, and phones to be played by hand.
+"""The page at `/_emulator/`: the emulator's calls and traffic, and phones to be played by hand.
 
-`routes.py` serves it from `templates/` and `static/`; the other modules make plain values of what
-`Operations` tells, for the templates to show.
+`routes.py` serves it from `templates/` and `static/`; the other modules turn what `Operations`
+returns into plain values for the templates.
 """

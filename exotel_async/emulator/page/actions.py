@@ -1,7 +1,7 @@
 """What the forms of the page do.
 
-A form is answered with 303, back to where it stands; with that page, 400 and the reason when the
-emulator does not take it.
+A form is answered with 303, back to the page it is on; if the emulator refuses it, with that page,
+400 and the reason.
 """
 
 from __future__ import annotations
@@ -23,28 +23,30 @@ if TYPE_CHECKING:
 
 Form = Mapping[str, str]
 Do = Callable[["Actions", str, Form], Awaitable[str]]
-"""Does what a form asks for, of the call with that SID if it is about one; where to go then, below
-`/_emulator`. Raises ValueError with the reason why not."""
+"""Does what a form asks for, to the call with that SID if it is about one, and returns where to go
+then, below `/_emulator`. Raises ValueError with the reason if it is refused."""
 
 
 @attrs.frozen
 class Actions:
-    """Does what the forms ask for, and shows the pages they stand on."""
+    """Does what the forms ask for, and shows the pages they are on."""
 
     emulator: Operations
     pages: Pages
 
     async def call_in(self, _: str, form: Form) -> str:
-        """A call comes in, played by hand."""
+        """Make a call come in, whose caller is played by hand."""
         from_ = form.get("from", "").strip()
         if not is_number(from_):
-            raise ValueError("From: a phone number has 8 to 15 digits, and a + before them or not")
+            raise ValueError(
+                "From: a phone number has 8 to 15 digits, with or without a + before them"
+            )
         exophone = form.get("exophone", "")
         call = await self.emulator.incoming_call(from_, exophone, caller=Caller(manual=True))
         return f"/#call-{call.sid}"
 
     async def set_manual(self, _: str, form: Form) -> str:
-        """Which phones are played by hand."""
+        """Set which phones are played by hand."""
         numbers = form.get("manual", "").replace(",", " ").split()
         if not all(number == "*" or is_number(number) for number in numbers):
             raise ValueError("Played by hand: give phone numbers, or * for every phone")
@@ -52,45 +54,45 @@ class Actions:
         return "/"
 
     async def answer(self, sid: str, form: Form) -> str:
-        """A phone is answered."""
+        """Answer a phone."""
         self.emulator.answer(sid, form.get("number", ""))
-        return _place(sid, form)
+        return _location(sid, form)
 
     async def reject(self, sid: str, form: Form) -> str:
-        """A call is not wanted."""
+        """Reject a call."""
         self.emulator.reject(sid, form.get("number", ""))
-        return _place(sid, form)
+        return _location(sid, form)
 
     async def press(self, sid: str, form: Form) -> str:
-        """The caller presses keys."""
+        """Press keys as the caller."""
         self.emulator.press(sid, form.get("keys", ""))
-        return _place(sid, form)
+        return _location(sid, form)
 
     async def speak(self, sid: str, form: Form) -> str:
-        """The caller leaves a message."""
+        """Leave a message as the caller."""
         self.emulator.speak(sid, _whole("Seconds", form.get("seconds", "")))
-        return _place(sid, form)
+        return _location(sid, form)
 
     async def hang_up(self, sid: str, form: Form) -> str:
-        """A phone is put on the hook."""
+        """Hang up a phone."""
         self.emulator.hang_up(sid, form.get("number", ""))
-        return _place(sid, form)
+        return _location(sid, form)
 
     async def finish_calls(self, _: str, __: Form) -> str:
-        """Every call in progress comes to its end."""
+        """Finish every call in progress."""
         await self.emulator.finish_calls()
         return "/"
 
     async def reset(self, _: str, __: Form) -> str:
-        """Everything is forgotten."""
+        """Reset the emulator."""
         self.emulator.reset()
         return "/"
 
     async def add_fault(self, _: str, form: Form) -> str:
-        """A fault is ordered."""
+        """Order a fault."""
         fault = COMMON.get(form.get("fault", ""))
         if fault is None:
-            raise ValueError("Fault: choose one of the list")
+            raise ValueError("Fault: choose one from the list")
         times = form.get("times", "").strip()
         self.emulator.faults.add(
             fault.make(),
@@ -100,12 +102,12 @@ class Actions:
         return "/page/faults"
 
     async def clear_faults(self, _: str, __: Form) -> str:
-        """No fault is on order any more."""
+        """Remove all faults on order."""
         self.emulator.faults.clear()
         return "/page/faults"
 
     def endpoint(self, do: Do) -> Callable[[Request], Awaitable[Response]]:
-        """What serves the form that asks for it."""
+        """Return the handler of the form for an action."""
 
         async def serve(request: Request) -> Response:
             from starlette.responses import RedirectResponse  # noqa: PLC0415
@@ -118,12 +120,12 @@ class Actions:
             try:
                 where = await do(self, sid, form)
             except ValueError as reason:
-                return await self._stands_on(request, form)(request, str(reason), form)
+                return await self._page_of(request, form)(request, str(reason), form)
             return RedirectResponse(request.scope["root_path"] + where, 303)
 
         return serve
 
-    def _stands_on(
+    def _page_of(
         self, request: Request, form: Form
     ) -> Callable[[Request, str, Form], Awaitable[Response]]:
         if "/faults" in request.url.path:
@@ -131,13 +133,13 @@ class Actions:
         return self.pages.call if form.get("on") == "call" else self.pages.calls
 
 
-def _place(sid: str, form: Form) -> str:
-    """Where the form of a call stands."""
+def _location(sid: str, form: Form) -> str:
+    """Return where the form of a call is."""
     return f"/page/calls/{sid}" if form.get("on") == "call" else f"/#call-{sid}"
 
 
 def _whole(name: str, text: str) -> int:
-    """Raises ValueError."""
+    """Return a whole number above 0. Raises ValueError."""
     if not text.strip().isdecimal() or int(text) == 0:
         raise ValueError(f"{name}: give a whole number above 0")
     return int(text)

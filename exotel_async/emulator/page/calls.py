@@ -1,4 +1,4 @@
-"""Calls as the page shows them: where they stand, who is on the phone, and what happened."""
+"""Calls as the page shows them: their state, who is on the phone, and what happened."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from exotel_async.emulator.calls import EmulatedCall
 from exotel_async.emulator.flows.transcript import Exchange, Note
 from exotel_async.emulator.operations import Operations
 
-_LOOKED_AT = 500
-"""Calls, the newest ones, that are looked through for those of flows."""
-_OF_A_FLOW = 10
+_SEARCHED = 500
+"""The newest calls, which are searched for those of flows."""
+_PER_FLOW = 10
 _ROLES = {"caller": "Caller", "first": "First party", "second": "Second party", "agent": "Agent"}
 
 
@@ -26,18 +26,18 @@ class Party:
     state: str
     """`ringing`, `connected`, or how it ended."""
     seconds: int | None
-    """On the call; None for an agent, and for who has not answered."""
+    """On the call; None for an agent, and for a party that has not answered."""
     manual: bool
     """Whether a person plays it, so that it has buttons."""
     hears: str
     waits_for: str
     """`keys`, `message`, or nothing."""
     has_keys: bool
-    """Whether a flow hears its keys."""
+    """Whether a flow receives its keys."""
 
     @property
     def said(self) -> str:
-        """How it stands, in words."""
+        """Its state, in words."""
         hears = f", hears “{self.hears}”" if self.hears else ""
         waits = f", the flow waits for {self.waits_for}" if self.waits_for else ""
         return f"{self.role} {self.number} {self.state}{hears}{waits}"
@@ -53,11 +53,11 @@ class CallView:
     incoming: bool
     live: bool
     status: str
-    """The wire's word for it."""
+    """As the API writes it."""
     dialled: str
     """The date and time by the emulator's clock, in IST."""
     seconds: int
-    """Since the dial; of an ended call, all it took."""
+    """Since the dial; for an ended call, its whole length."""
     flow: str
     """The id of the flow it began in; empty without one."""
     now: str
@@ -70,31 +70,30 @@ class CallView:
 
     @property
     def said(self) -> str:
-        """Where it stands, without anything that changes each second."""
-        told = [f"{self.title} {self.status}", *(party.said for party in self.parties)]
-        return "; ".join([*told, self.ending] if self.ending else told)
+        """Its state in words, without anything that changes each second."""
+        parts = [f"{self.title} {self.status}", *(party.said for party in self.parties)]
+        return "; ".join([*parts, self.ending] if self.ending else parts)
 
 
 def live_calls(emulator: Operations) -> Sequence[EmulatedCall]:
-    """Those in progress, newest first."""
-    # Each page that is open asks every second, and there may be very many calls: one look at the
-    # clock does for all.
+    """Return the calls in progress, newest first."""
+    # Each open page asks every second, and there may be very many calls: read the clock only once.
     now = emulator.clock.elapsed()
     return [call for call in emulator.calls.values() if call.ends_at > now][::-1]
 
 
 def by_flow(emulator: Operations) -> Mapping[str, Sequence[CallView]]:
-    """The newest calls that came to each flow, newest first."""
+    """Return the newest calls that came to each flow, newest first."""
     found: dict[str, list[CallView]] = defaultdict(list)
-    for call in list(emulator.calls.values())[: -_LOOKED_AT - 1 : -1]:
+    for call in list(emulator.calls.values())[: -_SEARCHED - 1 : -1]:
         for flow in {step.flow for step in call.transcript.steps}:
-            if len(found[flow]) < _OF_A_FLOW:
+            if len(found[flow]) < _PER_FLOW:
                 found[flow].append(view(emulator, call))
     return found
 
 
 def view(emulator: Operations, call: EmulatedCall) -> CallView:
-    """What there is to tell of a call."""
+    """Return what the page shows of a call."""
     transcript, live = call.transcript, not call.ended
     made = call.recordings or [one for one in [call.recording] if one is not None]
     return CallView(
@@ -156,7 +155,7 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class StepView:
-    """One applet a call came through."""
+    """One applet that a call went through."""
 
     number: int
     at: int
@@ -167,7 +166,7 @@ class StepView:
 
 
 def steps(call: EmulatedCall) -> Sequence[StepView]:
-    """The transcript of a call."""
+    """Return the transcript of a call."""
     return [
         StepView(
             number=number,

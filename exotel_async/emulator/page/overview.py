@@ -13,7 +13,7 @@ from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.settings import Settings
 
 _HIDDEN = frozenset({"api_token", "flows"})
-"""The token, and what has a page of its own."""
+"""The token, and the setting with a page of its own."""
 _IN_DETAIL = ("scenario", "flow_settings")
 
 
@@ -36,7 +36,7 @@ class Group:
 
 
 def groups(emulator: Operations) -> Sequence[Group]:
-    """All settings but the token, which stays hidden, and the flows, which have a page."""
+    """Return all settings but the token, which stays hidden, and the flows, which have a page."""
     fields = [
         field
         for field in attrs.fields(Settings)
@@ -72,7 +72,7 @@ def _default(field: attrs.Attribute[Any]) -> object:
 
 @singledispatch
 def text(value: object) -> str:
-    """A value to be read; of one with fields, what is not the default."""
+    """Return a value as text; of one with fields, those that are not the default."""
     kind = type(value)
     if not attrs.has(kind):
         return getattr(value, "__name__", None) or str(value)

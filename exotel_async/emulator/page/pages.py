@@ -1,4 +1,4 @@
-"""The pages: each shows what a template needs, and says in a sentence what has changed."""
+"""The pages: each gives a template what it shows, and a sentence that announces changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_PLAYED = 20
-"""Calls in progress with their phones, the newest ones."""
+_MAX_LIVE = 20
+"""The newest calls in progress, which are shown with their phones."""
 
 
 class Pages:
     """Shows an emulator.
 
-    `problem` is why what a form of the page asked for was not done, and `given` what was in it.
+    `problem` is why a form of the page was refused, and `given` are its fields.
     """
 
     def __init__(self, emulator: Operations) -> None:
@@ -31,10 +31,10 @@ class Pages:
     async def calls(
         self, request: Request, problem: str = "", given: Mapping[str, str] | None = None
     ) -> Response:
-        """Calls in progress with their phones, and those that are over."""
+        """Show the calls in progress with their phones, and those that are over."""
         emulator = self._emulator
         live = calls.live_calls(emulator)
-        shown = [calls.view(emulator, call) for call in live[:_PLAYED]]
+        shown = [calls.view(emulator, call) for call in live[:_MAX_LIVE]]
         newest = list(emulator.calls.values())[::-1]
         over = [call for call in newest[: traffic.SHOWN + len(live)] if call.ended]
         return self._page(
@@ -56,7 +56,7 @@ class Pages:
     async def call(
         self, request: Request, problem: str = "", given: Mapping[str, str] | None = None
     ) -> Response:
-        """One call, with its way, its transcript, and what it has sent."""
+        """Show one call, with its path, its transcript, and what it has sent."""
         emulator = self._emulator
         call = self._find(request)
         if call is None:
@@ -79,7 +79,7 @@ class Pages:
         )
 
     async def recording(self, request: Request) -> Response:
-        """What a call's recording sounds like: silence."""
+        """Return the audio of a call's recording: silence."""
         from starlette.responses import Response  # noqa: PLC0415
 
         call = self._find(request)
@@ -88,7 +88,7 @@ class Pages:
         return Response(self._emulator.recording(call.sid), media_type="audio/mpeg")
 
     async def flows(self, request: Request) -> Response:
-        """Every flow as a picture, with the newest calls that came there."""
+        """Show every flow as a picture, with the newest calls that came there."""
         emulator = self._emulator
         pictures = draw(emulator.flows)
         exophones: dict[str, list[str]] = {picture.flow: [] for picture in pictures}
@@ -105,7 +105,7 @@ class Pages:
         )
 
     async def callbacks(self, request: Request) -> Response:
-        """Status callbacks with their answers."""
+        """Show the status callbacks with their answers."""
         count = len(self._emulator.callbacks)
         return self._page(
             request,
@@ -116,7 +116,7 @@ class Pages:
         )
 
     async def messages(self, request: Request) -> Response:
-        """SMS and e-mails."""
+        """Show SMS and e-mails."""
         count = len(self._emulator.sms) + len(self._emulator.emails)
         return self._page(
             request,
@@ -127,7 +127,7 @@ class Pages:
         )
 
     async def requests(self, request: Request) -> Response:
-        """Requests for the API with what became of them."""
+        """Show the requests for the API, and how they were answered."""
         count, refused = len(self._emulator.requests), self._emulator.refused
         return self._page(
             request,
@@ -141,7 +141,7 @@ class Pages:
     async def faults(
         self, request: Request, problem: str = "", given: Mapping[str, str] | None = None
     ) -> Response:
-        """Faults on order, and a form to order one."""
+        """Show the faults on order, and a form to order one."""
         ordered = traffic.faults(self._emulator)
         count = len(ordered)
         return self._page(
@@ -155,13 +155,13 @@ class Pages:
         )
 
     async def settings(self, request: Request) -> Response:
-        """Every setting."""
+        """Show every setting."""
         return self._page(
             request, "settings.html", title="Settings", groups=overview.groups(self._emulator)
         )
 
     async def confirm_reset(self, request: Request) -> Response:
-        """Whether it is to forget everything."""
+        """Ask whether the emulator is to be reset."""
         return self._page(
             request,
             "reset.html",

@@ -1,8 +1,8 @@
-"""Flows as pictures: lines of applets with their exits, and the way a call took.
+"""Flows as pictures: lines of applets with their exits, and the path a call took.
 
-An applet is drawn once, beside the first one that leads to it. Where just one of an applet's exits
-leads to what is not drawn yet, the line goes on with that; where several do, each has a line of its
-own.
+An applet is drawn once, beside the first one that leads to it. If only one of an applet's exits
+leads to an applet that is not drawn yet, the line continues with that; if several do, each has a
+line of its own.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Branch:
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """An applet in its place."""
+    """An applet in a line."""
 
     anchor: str
     label: str
     facts: Sequence[tuple[str, str]]
-    """What it was given, but for its exits, where that is not the default."""
+    """Its fields that are not the default, without its exits."""
     steps: Sequence[int]
     """Which steps of the call were here, from 1."""
     here: bool
@@ -71,21 +71,21 @@ class Picture:
 
 
 def draw(flows: Collection[Flow], transcript: Transcript | None = None) -> Sequence[Picture]:
-    """Draw those flows, with the way a call took if there is its transcript."""
+    """Draw those flows, with the path that a call took if its transcript is given."""
     anchors = {flow.id: f"flow-{number}" for number, flow in enumerate(flows, start=1)}
-    way = _Way(transcript)
+    path = _Path(transcript)
     return [
         Picture(
             anchor=anchors[flow.id],
             flow=flow.id,
-            line=_Drawing(flow, anchors, way).whole(),
-            visited=any(way.steps.get(id(applet)) for applet in flow.applets()),
+            line=_Drawing(flow, anchors, path).whole(),
+            visited=any(path.steps.get(id(applet)) for applet in flow.applets()),
         )
         for flow in flows
     ]
 
 
-class _Way:
+class _Path:
     """The steps of a call, by applet."""
 
     def __init__(self, transcript: Transcript | None) -> None:
@@ -105,15 +105,15 @@ class _Way:
 class _Drawing:
     """Draws one flow."""
 
-    def __init__(self, flow: Flow, anchors: Mapping[str, str], way: _Way) -> None:
+    def __init__(self, flow: Flow, anchors: Mapping[str, str], path: _Path) -> None:
         self._flow = flow
         self._flows = anchors
-        self._way = way
+        self._path = path
         self._places: dict[int, Link] = {}
-        """Of each applet that is drawn, or is about to be."""
+        """Where each applet is that is drawn, or is about to be."""
 
     def whole(self) -> Sequence[Stop]:
-        """From its start on."""
+        """Return the line from the flow's start on."""
         self._place(self._flow.start)
         return self._line(self._flow.start)
 
@@ -122,7 +122,7 @@ class _Drawing:
         self._places[id(applet)] = Link(anchor=anchor, label=applet.label)
 
     def _line(self, applet: Applet) -> Sequence[Stop]:
-        """From that applet on, as far as it goes straight."""
+        """Return the line from that applet on."""
         stops: list[Stop] = []
         following: Applet | None = applet
         while following is not None:
@@ -131,7 +131,7 @@ class _Drawing:
         return stops
 
     def _stop(self, applet: Applet) -> tuple[Stop, Applet | None]:
-        """An applet, and the one its line goes on with."""
+        """Return an applet, and the one with which its line continues."""
         groups: dict[int, list[str]] = defaultdict(list)
         targets = {name: self._flow.follow(to) for name, to in applet.exits.items()}
         for name, target in targets.items():
@@ -148,7 +148,7 @@ class _Drawing:
         onward: Branch | None = None
         for names in groups.values():
             target = targets[names[0]]
-            branch = Branch(exits={name: self._way.taken[id(applet), name] for name in names})
+            branch = Branch(exits={name: self._path.taken[id(applet), name] for name in names})
             if target is None:
                 branches.append(branch)
             elif target is following:
@@ -158,33 +158,33 @@ class _Drawing:
             else:
                 branches.append(attrs.evolve(branch, to=self._places[id(target)]))
         if isinstance(applet, Transfer):
-            branches.append(self._leading_over(applet))
+            branches.append(self._transfer_branch(applet))
         stop = Stop(
             anchor=self._places[id(applet)].anchor,
             label=applet.label,
             facts=_facts(applet),
-            steps=self._way.steps.get(id(applet), []),
-            here=applet is self._way.here,
+            steps=self._path.steps.get(id(applet), []),
+            here=applet is self._path.here,
             branches=branches,
             onward=onward,
         )
         return stop, following
 
-    def _leading_over(self, transfer: Transfer) -> Branch:
+    def _transfer_branch(self, transfer: Transfer) -> Branch:
         to = Link(anchor=self._flows[transfer.flow], label=f"flow {transfer.flow}")
-        return Branch(exits={"start": self._way.taken[id(transfer), transfer.flow]}, to=to)
+        return Branch(exits={"start": self._path.taken[id(transfer), transfer.flow]}, to=to)
 
 
 def _facts(applet: Applet) -> Sequence[tuple[str, str]]:
     return [
-        (field.name.replace("_", " "), _said(value))
+        (field.name.replace("_", " "), _text(value))
         for field in attrs.fields(type(applet))
         if field.name not in _SHOWN_OTHERWISE and field.name not in applet.own_exits
         if (value := getattr(applet, field.name)) != field.default
     ]
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Templates, made into answers that a browser lets do no more than they have to."""
+"""Templates, rendered into answers whose headers restrict what a browser lets them do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _environment() -> Environment:
 
 
 def page(template: str, status: int = 200, **values: object) -> Response:
-    """That template as a page."""
+    """Return a template rendered as a page."""
     from starlette.responses import HTMLResponse  # noqa: PLC0415
 
     text = _environment().get_template(template).render(values)

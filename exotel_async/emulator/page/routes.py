@@ -14,7 +14,7 @@ from exotel_async.emulator.page.pages import Pages
 
 
 def page_routes(emulator: Operations) -> Sequence[BaseRoute]:
-    """What is shown, what forms do, and the style and script beside it."""
+    """Return the routes of the pages, of their forms, and of style and script."""
     pages = Pages(emulator)
     actions = Actions(emulator, pages)
     return [

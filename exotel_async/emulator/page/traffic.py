@@ -14,12 +14,12 @@ from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.request_log import ReceivedRequest
 
 SHOWN = 100
-"""Rows of a table, the newest ones."""
+"""Rows of a table at most, the newest ones."""
 
 
 @attrs.frozen(kw_only=True)
 class RequestView:
-    """One request, and what became of it."""
+    """One request, and how it was answered."""
 
     arrived: str
     """The date and time by the emulator's clock, in IST."""
@@ -32,7 +32,7 @@ class RequestView:
 
 
 def requests(emulator: Operations) -> Sequence[RequestView]:
-    """The newest, newest first."""
+    """Return the newest requests, newest first."""
     return [
         RequestView(
             arrived=emulator.clock.text(request.arrived),
@@ -47,14 +47,14 @@ def requests(emulator: Operations) -> Sequence[RequestView]:
 
 
 def _verdict(request: ReceivedRequest) -> str:
-    told = [] if request.status is None else [str(request.status)]
+    parts = [] if request.status is None else [str(request.status)]
     if request.refused:
-        told.append("refused by the rate window")
+        parts.append("refused by the rate window")
     elif request.reason is not None:
-        told.append(request.reason)
+        parts.append(request.reason)
     if request.fault is not None:
-        told.append(f"fault: {fault_text(request.fault)}")
-    return ", ".join(told) or "not answered"
+        parts.append(f"fault: {fault_text(request.fault)}")
+    return ", ".join(parts) or "not answered"
 
 
 @attrs.frozen(kw_only=True)
@@ -69,21 +69,21 @@ class CallbackView:
     url: str
     event: str
     status: str
-    """The call's, as it was told."""
+    """The call's, as it was sent."""
     attempt: int
     answer: str
     """The status, or what went wrong."""
     good: bool
     milliseconds: int
-    """Real ones until the answer."""
+    """Real milliseconds until the answer."""
     body: str
-    """How the answer begins."""
+    """The beginning of the answer."""
     document: str
     """What was sent, as JSON."""
 
 
 def callbacks(emulator: Operations, sid: str | None = None) -> Sequence[CallbackView]:
-    """The newest of a call, or of all, newest first."""
+    """Return the newest callbacks of a call, or of all, newest first."""
     every = enumerate(emulator.callbacks, start=1)
     sent = [(number, one) for number, one in every if sid in {None, one.sid}]
     return [_callback(emulator, number, one) for number, one in sent[: -SHOWN - 1 : -1]]
@@ -120,7 +120,7 @@ class Message:
 
 
 def messages(emulator: Operations, sid: str | None = None) -> Sequence[Message]:
-    """The newest of a call, or of all, newest first."""
+    """Return the newest messages of a call, or of all, newest first."""
     found: list[tuple[float, Message]] = []
     for sms in emulator.sms:
         if sid in {None, sms.sid}:
@@ -151,11 +151,11 @@ class FaultView:
     id: int
     text: str
     waits_for: str
-    """How often it is to be met, and by what."""
+    """How often it is to be met, and by which requests."""
 
 
 def faults(emulator: Operations) -> Sequence[FaultView]:
-    """Those still on order, oldest first."""
+    """Return the faults still on order, oldest first."""
     return [
         FaultView(id=order.id, text=fault_text(order.fault), waits_for=_waits_for(order))
         for order in emulator.faults.orders
@@ -164,13 +164,13 @@ def faults(emulator: Operations) -> Sequence[FaultView]:
 
 def _waits_for(order: OrderedFault) -> str:
     often = {None: "always", 1: "once"}.get(order.times, f"{order.times} times")
-    told = [
+    parts = [
         often,
         f"after {order.after} that pass" if order.after else "",
         f"for {order.method}" if order.method is not None else "",
         f"where the path has {order.path}" if order.path is not None else "for any path",
     ]
-    return ", ".join(filter(None, told))
+    return ", ".join(filter(None, parts))
 
 
 @attrs.frozen
@@ -201,7 +201,7 @@ COMMON: Mapping[str, CommonFault] = MappingProxyType(
         ),
     }
 )
-"""What is ordered most often, by the name a form has for it."""
+"""The faults ordered most often, by their names in the form."""
 
 _ENDINGS = {
     Ending.SENT: "",
@@ -213,11 +213,11 @@ _ENDINGS = {
 
 
 def fault_text(fault: Fault) -> str:
-    """What a fault does, in words."""
+    """Return what a fault does, in words."""
     if fault.callback is not None:
         late = f", {fault.seconds:g} s" if fault.seconds is not None else ""
         return f"status callback {fault.callback.value}{late}"
-    told = [
+    parts = [
         "" if fault.acts else "nothing is done",
         f"{fault.delay:g} s later" if fault.delay else "",
         f"answers {fault.status}" if fault.status is not None else "",
@@ -227,4 +227,4 @@ def fault_text(fault: Fault) -> str:
         _ENDINGS[fault.ending],
         "resets the connection" if fault.reset else "",
     ]
-    return ", ".join(filter(None, told))
+    return ", ".join(filter(None, parts))

@@ -194,7 +194,7 @@ async def test_when_the_emulator_ends(driver: Driver) -> None:
         browser = Browser(driver, emulator.base_url)
         await browser.open()
         await browser.see("Pause updates")  # its script runs
-    await browser.see("The emulator does not answer any more")
+    await browser.see("The emulator no longer answers")
     await browser.devtools("Page.navigate", {"url": "about:blank"})
     assert all("ERR_CONNECTION" in complaint for complaint in browser.complaints())
 

@@ -60,7 +60,7 @@ async def test_a_person_plays_the_caller_and_the_agent(
         assert told in page.text, told
     assert call.transcript.path[:2] == [("main", "2"), ("desk", "then")]
     page = await visitor.follow("Flows")
-    assert "Calls come in by 08030000000" in page.text
+    assert "For incoming calls of 08030000000" in page.text
     page = await visitor.follow(f"{CUSTOMER} → {EXOPHONE}")
     assert page.answer.url.path == f"/_emulator/page/calls/{call.sid}"
 
@@ -136,7 +136,7 @@ async def test_faults_by_form(emulator: Emulator, visitor: Visitor) -> None:
         assert page.answer.status_code == 400, bad
     page = await visitor.click("Clear all")
     assert emulator.faults.pending == []
-    assert "Nothing is to go wrong" in page.text
+    assert "No fault is on order" in page.text
 
 
 async def test_callbacks_messages_and_requests(

@@ -1,6 +1,6 @@
-// Keeps the page up to date: asks for it each second, and changes only what differs, so that focus,
+// Keeps the page up to date: requests it every second, and changes only what differs, so that focus,
 // open details and what is being typed stay. Forms are sent without leaving the page. Without this
-// script all of it works by plain forms and "Reload".
+// script everything works with plain forms and "Reload".
 "use strict";
 
 const EVERY = 1000;
@@ -22,13 +22,13 @@ function sync(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value && !kept(old, name)) old.setAttribute(name, value);
   }
-  // Whoever fills in a form is not disturbed.
+  // Do not disturb a visitor who is filling in a form.
   const active = document.activeElement;
   if (old.nodeName === "FORM" && active && active.matches("input, select") && old.contains(active)) return;
   children(old, fresh);
 }
 
-// What the visitor has changed, not the emulator.
+// Attributes changed by the visitor, not by the emulator.
 function kept(element, name) {
   return (element.nodeName === "DETAILS" && name === "open") || element.id === "lost";
 }
@@ -38,7 +38,7 @@ function children(old, fresh) {
   const named = new Set(wanted.map((node) => node.id).filter(Boolean));
   let place = old.firstChild;
   for (const node of wanted) {
-    // What has an id and is gone makes room, so that those behind it stay the same elements.
+    // Remove elements whose id is gone, so that those after them stay the same elements.
     while (place && place.id && place.id !== node.id && !named.has(place.id)) {
       const gone = place;
       place = place.nextSibling;
@@ -74,7 +74,7 @@ function show(text, problem) {
     sync(document.querySelector(selector), document.adoptNode(fresh.querySelector(selector)));
   }
   if (before && before !== document.body && !before.isConnected) {
-    // The button is gone: stay near.
+    // The focused button is gone: focus something near it.
     const near = around.find((node) => node.isConnected && node.tabIndex >= -1 && node.hasAttribute("tabindex"));
     if (near) near.focus({ preventScroll: true });
   }
@@ -99,7 +99,7 @@ async function ask(url, options) {
 async function refresh() {
   if (document.hidden || pause.getAttribute("aria-pressed") === "true") return;
   const got = await ask(location.href);
-  // What was not done stays to be read until something else is.
+  // The message on a refused action stays until the next action.
   if (got) show(got.text, document.getElementById("problem"));
 }
 
