@@ -78,7 +78,7 @@ class LearnedLimit:
         self._high_at += seconds
         self._next_step += seconds
 
-    def took(self, count: int, now: float) -> bool:
+    def accepted(self, count: int, now: float) -> bool:
         """Record a good answer, the last of `count` in `per`. Return whether the limit changes."""
         limit = self.limit
         if limit is None:

@@ -110,8 +110,8 @@ class Limiter:
         waiter: asyncio.Future[IssuedPermit] = loop.create_future()
         if self._gate.until is None:
             self._last_held_up = now
-        line = self._queue.line(priority, retry=retry)
-        line.join(waiter)
+        lane = self._queue.lane(priority, retry=retry)
+        lane.join(waiter)
         if clear:
             self._serve()
         try:
@@ -120,7 +120,7 @@ class Limiter:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 waiter.result().release()
             else:
-                line.leave()
+                lane.leave()
                 self._stop_if_idle()
             raise
         self._longest_wait = max(self._longest_wait, loop.time() - now)
@@ -178,32 +178,32 @@ class Limiter:
         """Let through the requests that may go now. Called whenever something has changed."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        while (line := self._queue.first()) is not None and self._admits(line.priority, now):
-            if not self._pacer.take_at_once(line.priority, now):
+        while (lane := self._queue.first()) is not None and self._admits(lane.priority, now):
+            if not self._pacer.take_at_once(lane.priority, now):
                 if self._pacing is None or self._pacing.done():  # it may be cancelled from outside
                     self._pacing = loop.create_task(self._pace())
                 break
-            line.pop().set_result(self._grant(now))
-        if line is not None:
-            self._held_up(line.priority)
+            lane.pop().set_result(self._grant(now))
+        if lane is not None:
+            self._held_up(lane.priority)
 
     async def _pace(self) -> None:
         """Let requests through one by one, as long as tokens are all they have to wait for."""
         time = asyncio.get_running_loop().time
-        while (line := self._queue.first()) is not None and self._admits(line.priority, time()):
-            priority = line.priority
+        while (lane := self._queue.first()) is not None and self._admits(lane.priority, time()):
+            priority = lane.priority
             if not await self._pacer.take(priority):
                 continue
             # Which request gets the token is decided now that it is here. A pause that began
             # meanwhile, or a waiter that left, costs no more than this token.
-            line = self._queue.first()
-            if line is not None and line.priority <= priority:
+            lane = self._queue.first()
+            if lane is not None and lane.priority <= priority:
                 now = time()
-                if self._admits(line.priority, now):
-                    line.pop().set_result(self._grant(now))
+                if self._admits(lane.priority, now):
+                    lane.pop().set_result(self._grant(now))
         self._pacing = None
-        if line is not None:
-            self._held_up(line.priority)
+        if lane is not None:
+            self._held_up(lane.priority)
 
     def _admits(self, priority: Priority, now: float) -> bool:
         window = self._window

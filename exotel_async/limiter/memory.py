@@ -75,15 +75,15 @@ class Memories:
 
     def __init__(self) -> None:
         self.lock: Final = Lock()
-        """Held from `succeed` until the state is taken over; never across an `await`."""
+        """Held from `replace_newest` until the state is taken over; never across an `await`."""
         self._newest: dict[Hashable, Memory] = {}
         self._has_warned = False
 
-    def succeed(self, key: Hashable, memory: Memory) -> Memory | None:
+    def replace_newest(self, key: Hashable, memory: Memory) -> Memory | None:
         """Make a memory the newest of an account, and return the previous one."""
         before = self._newest.pop(key, None)
         if before is not None:
-            # First of all: what the old limiter lets through meanwhile is noticed there or here.
+            # First of all: what the old limiter lets through meanwhile, it or the new one sees.
             before.superseded = True
         self._newest[key] = memory
         if len(self._newest) > _MAX_ACCOUNTS:

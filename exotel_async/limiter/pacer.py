@@ -92,7 +92,7 @@ class Pacer:
         return False
 
     async def take(self, priority: Priority) -> bool:
-        """Wait for a token; return False after a token's time without one: see who is next then."""
+        """Wait for a token; return False after a token's time without one, to re-check who goes."""
         time = asyncio.get_running_loop().time
         if priority is Priority.BULK:
             early = self.state.empty_at - time() - self._bulk_level

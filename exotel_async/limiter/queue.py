@@ -37,7 +37,7 @@ class Lane:
             self._gone -= len(self.queue) - len(left)
             self.queue = left
 
-    def waits(self) -> bool:
+    def has_waiter(self) -> bool:
         """Return whether there is a waiter."""
         queue = self.queue
         while queue:
@@ -48,27 +48,27 @@ class Lane:
         return False
 
     def pop(self) -> asyncio.Future[Any]:
-        """Remove and return the first waiter. There must be one: call `waits` before."""
+        """Remove and return the first waiter. There must be one: call `has_waiter` before."""
         return self.queue.popleft()
 
 
 class PriorityQueue:
     """Four lanes: retries and newcomers, each interactive and bulk. Every step is O(1)."""
 
-    __slots__ = ("_lines",)
+    __slots__ = ("_lanes",)
 
     def __init__(self) -> None:
-        self._lines = [Lane(priority) for priority in Priority for _ in ("retries", "newcomers")]
+        self._lanes = [Lane(priority) for priority in Priority for _ in ("retries", "newcomers")]
 
-    def line(self, priority: Priority, *, retry: bool) -> Lane:
+    def lane(self, priority: Priority, *, retry: bool) -> Lane:
         """Return the lane to join."""
-        return self._lines[2 * priority + (not retry)]
+        return self._lanes[2 * priority + (not retry)]
 
     def first(self) -> Lane | None:
         """Return the lane whose turn it is; None if there is no waiter."""
-        for line in self._lines:
-            if line.queue and line.waits():
-                return line
+        for lane in self._lanes:
+            if lane.queue and lane.has_waiter():
+                return lane
         return None
 
     def is_clear(self, priority: Priority) -> bool:
@@ -78,13 +78,13 @@ class PriorityQueue:
 
     def waiting(self, priority: Priority) -> int:
         """Return the number of waiters of a priority."""
-        return sum(len(line) for line in self._lines if line.priority is priority)
+        return sum(len(lane) for lane in self._lanes if lane.priority is priority)
 
     def waiters(self) -> Iterator[asyncio.Future[Any]]:
         """Yield all waiters, and some that have left."""
-        for line in self._lines:
-            yield from line.queue
+        for lane in self._lanes:
+            yield from lane.queue
 
     def ahead_of(self, priority: Priority) -> int:
         """Return the number of waiters that go before a newcomer of this priority."""
-        return sum(len(line) for line in self._lines if line.priority <= priority)
+        return sum(len(lane) for lane in self._lanes if lane.priority <= priority)

@@ -109,7 +109,7 @@ class TokenBucket(Limiter):
             self._pacer.slow_down(strict=not early)
 
     def _took(self, now: float) -> None:
-        if self._learned.took(self._tally.count(now), now):
+        if self._learned.accepted(self._tally.count(now), now):
             self._keep_to_learned()
         self._remember(now)
 
@@ -138,7 +138,7 @@ def shared_bucket(key: Hashable, rate: RateLimit, max_in_flight: int) -> TokenBu
         bucket = buckets.get(key)
         if bucket is None:
             bucket = buckets[key] = TokenBucket(rate, max_in_flight=max_in_flight)
-            bucket._resume(MEMORIES.succeed(key, bucket._memory))  # noqa: SLF001
+            bucket._resume(MEMORIES.replace_newest(key, bucket._memory))  # noqa: SLF001
             return bucket
     if bucket.rate != rate:
         raise ConfigurationError(

@@ -56,7 +56,9 @@ def test_another_clock_changes_nothing_of_what_is_learned(
                 now += moved
             now += later
             kind: dict[str, Any] = {"early": what == "early", "again": what == "again"}
-            changes = one.took(count, now) if what == "took" else one.refused(count, now, **kind)
+            changes = (
+                one.accepted(count, now) if what == "took" else one.refused(count, now, **kind)
+            )
             news.append((changes, one.limit))
         return news
 
@@ -80,9 +82,9 @@ def test_how_long_an_account_has_given_all_of_it_is_known_by_another_clock(
     seconds: float, later: float, proven: bool
 ) -> None:
     one = learned()
-    one.took(95, 1000.0)
+    one.accepted(95, 1000.0)
     one.move(seconds)
-    one.took(95, 1000.0 + seconds + later)
+    one.accepted(95, 1000.0 + seconds + later)
     refuse(one, 50, 1200.0 + seconds)
     assert refuse(one, 50, 1290.0 + seconds) is not proven
 
@@ -154,7 +156,7 @@ def test_an_account_that_gave_all_of_it_for_a_window_takes_longer_to_doubt(
     took: list[tuple[int, float]], proven: bool
 ) -> None:
     one = learned()
-    assert not any(one.took(count, 1000 + now) for count, now in took)
+    assert not any(one.accepted(count, 1000 + now) for count, now in took)
     refuse(one, 50, 1200.0)
     assert refuse(one, 50, 1290.0) is not proven
     if proven:
@@ -164,21 +166,21 @@ def test_an_account_that_gave_all_of_it_for_a_window_takes_longer_to_doubt(
 
 def test_a_refusal_ends_the_window_in_which_it_gives_all_of_it() -> None:
     one = learned()
-    one.took(95, 0.0)
+    one.accepted(95, 0.0)
     refuse(one, 50, 30.0)
-    one.took(95, 60.0)
+    one.accepted(95, 60.0)
     assert refuse(one, 50, 61.0), "nothing is proven"
 
 
 def test_what_was_proven_counts_once() -> None:
     one = learned()
-    one.took(95, 0.0)
-    one.took(95, 60.0)
+    one.accepted(95, 0.0)
+    one.accepted(95, 60.0)
     for now in (100.0, 190.0, 280.0):
         refuse(one, 90, now)
     limits = [one.limit]
-    assert one.took(90, 280.0 + 10 * PER)
-    assert one.took(90, 280.0 + 11 * PER)
+    assert one.accepted(90, 280.0 + 10 * PER)
+    assert one.accepted(90, 280.0 + 11 * PER)
     assert [*limits, one.limit] == [90, None]
     refuse(one, 50, 2000.0)
     assert refuse(one, 50, 2030.0)
@@ -248,18 +250,18 @@ def test_ten_windows_after_a_refusal_a_limit_that_is_used_is_tried_for_more(
     count: int, now: float, limit: int
 ) -> None:
     one = learned(50)
-    assert one.took(count, now) is (limit != 50)
+    assert one.accepted(count, now) is (limit != 50)
     assert one.limit == limit
 
 
 def test_a_trial_takes_bigger_steps_until_the_whole_budget_is_back() -> None:
     one, limits = learned(50), []
     for window in range(10, 14):
-        assert not one.took(100, window * PER - 0.1)
-        assert one.took(100, window * PER)
+        assert not one.accepted(100, window * PER - 0.1)
+        assert one.accepted(100, window * PER)
         limits.append(one.limit)
     assert limits == [55, 65, 85, None]
-    assert not one.took(100, 14 * PER), "there is nothing to try for"
+    assert not one.accepted(100, 14 * PER), "there is nothing to try for"
     assert not refuse(one, 50, 14 * PER + 40), "what was learned before is forgotten"
     assert refuse(one, 50, 14 * PER + 70)
     assert refuse(one, 50, 14 * PER + 100)
@@ -268,33 +270,33 @@ def test_a_trial_takes_bigger_steps_until_the_whole_budget_is_back() -> None:
 
 def test_a_trial_for_all_of_it_ends_what_was_learned() -> None:
     one = learned(91)
-    assert one.took(91, 600.0)
+    assert one.accepted(91, 600.0)
     assert one.limit is None
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_the_smallest_limits_are_tried_for_more_as_well(limit: int) -> None:
     one = learned(limit, rate=10)
-    assert one.took(1, 600.0)
+    assert one.accepted(1, 600.0)
     assert one.limit == limit + 1
-    assert not one.took(0, 660.0)
+    assert not one.accepted(0, 660.0)
 
 
 @pytest.mark.parametrize(("count", "limit"), [(60, 55), (53, 53), (20, 50)])
 def test_a_refusal_ends_a_trial_at_what_held(count: int, limit: int) -> None:
     one = learned(50)
-    one.took(50, 600.0)
-    one.took(55, 660.0)
+    one.accepted(50, 600.0)
+    one.accepted(55, 660.0)
     assert one.limit == 65
     assert refuse(one, count, 700.0)
     assert one.limit == limit
-    assert not one.took(65, 700.0 + 10 * PER - 1), "the next begins ten windows later"
+    assert not one.accepted(65, 700.0 + 10 * PER - 1), "the next begins ten windows later"
 
 
 def test_a_trial_that_fell_and_is_refused_again_ends_where_it_began() -> None:
     one = learned(50)
-    one.took(50, 600.0)
-    one.took(55, 660.0)
+    one.accepted(50, 600.0)
+    one.accepted(55, 660.0)
     refuse(one, 60, 700.0)
     assert one.limit == 55
     assert not refuse(one, 54, 710.0, again=True), "it is the same refusal"
@@ -306,11 +308,11 @@ def test_a_trial_that_fell_and_is_refused_again_ends_where_it_began() -> None:
 
 def test_each_trial_begins_with_a_small_step_from_the_limit_there_is() -> None:
     one = learned(50)
-    one.took(50, 600.0)
-    one.took(55, 660.0)
+    one.accepted(50, 600.0)
+    one.accepted(55, 660.0)
     refuse(one, 60, 700.0)
     assert one.limit == 55
-    assert one.took(55, 1300.0)
+    assert one.accepted(55, 1300.0)
     assert one.limit == 55 + 6
     assert refuse(one, 58, 1350.0)
     assert one.limit == 55
@@ -318,10 +320,10 @@ def test_each_trial_begins_with_a_small_step_from_the_limit_there_is() -> None:
 
 def test_a_trial_after_one_that_was_refused_twice_falls_in_its_own_right() -> None:
     one = learned(50)
-    one.took(50, 600.0)
+    one.accepted(50, 600.0)
     refuse(one, 50, 610.0)
     assert one.limit == 50
-    one.took(50, 1210.0)
+    one.accepted(50, 1210.0)
     assert one.limit == 55
     assert not refuse(one, 20, 1215.0, again=True)
     assert refuse(one, 53, 1220.0, again=True), "near it, a probe counts again"

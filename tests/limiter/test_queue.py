@@ -15,13 +15,13 @@ Waiter = asyncio.Future[None]
 
 def join(queue: PriorityQueue, priority: Priority, *, retry: bool = False) -> Waiter:
     waiter: Waiter = asyncio.get_running_loop().create_future()
-    queue.line(priority, retry=retry).join(waiter)
+    queue.lane(priority, retry=retry).join(waiter)
     return waiter
 
 
 def leave(queue: PriorityQueue, waiter: Waiter, priority: Priority) -> None:
     waiter.cancel()
-    queue.line(priority, retry=False).leave()
+    queue.lane(priority, retry=False).leave()
 
 
 def served(queue: PriorityQueue) -> list[Waiter]:

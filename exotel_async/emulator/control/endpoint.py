@@ -11,7 +11,7 @@ from exotel_async.emulator.control.reading import BadInput, read
 from exotel_async.emulator.control.schema import Schema, Schemas
 from exotel_async.emulator.operations import Operations
 
-Described = Callable[[Schemas], Schema]
+SchemaMaker = Callable[[Schemas], Schema]
 
 
 class Refused(Exception):
@@ -73,7 +73,7 @@ class Body:
 
     read: Callable[[Any], Any]
     """Raises BadInput."""
-    schema: Described
+    schema: SchemaMaker
     example: object
     required: bool = True
 
@@ -123,7 +123,7 @@ class Endpoint:
     about: str
     act: Callable[[Operations, Input], Result | Awaitable[Result]]
     """Raises Refused."""
-    returns: Described | None = None
+    returns: SchemaMaker | None = None
     """None: no content."""
     media_type: str = "application/json"
     takes: Body | None = None
@@ -133,6 +133,6 @@ class Endpoint:
     """The statuses of its own errors, and what each means."""
 
 
-def of_type(as_type: Any) -> Described:
+def of_type(as_type: Any) -> SchemaMaker:
     """Return the description of a value of a type."""
     return lambda schemas: schemas.of(as_type)

@@ -67,7 +67,7 @@ def makers() -> Mapping[str, Mapping[str, Parameter]]:
 
 
 @cache
-def choices() -> Mapping[str, Parameter]:
+def selectors() -> Mapping[str, Parameter]:
     """Return the parameters that select the requests a fault is for."""
     return _parameters(Faults.add, without="fault")
 
@@ -87,7 +87,7 @@ def read_fault(value: object, place: str = "") -> tuple[Fault, Mapping[str, Any]
     name = value["fault"]
     if not isinstance(name, str) or name not in makers():
         raise BadInput(f"{below}fault", f"{shown(name)} is not one of {', '.join(makers())}")
-    own, when = makers()[name], choices()
+    own, when = makers()[name], selectors()
     known = {**own, **when}
     for key in value:
         if key != "fault" and key not in known:
@@ -113,7 +113,7 @@ def read_fault(value: object, place: str = "") -> tuple[Fault, Mapping[str, Any]
 def write_order(order: OrderedFault) -> Mapping[str, Any]:
     """Return a fault on order. `times` is how many are still to meet it, `after` how many pass
     before that."""
-    when = {key: getattr(order, key) for key in choices()}
+    when = {key: getattr(order, key) for key in selectors()}
     return {"id": order.id, **_write_fault(order.fault), **write(when)}
 
 

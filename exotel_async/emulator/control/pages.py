@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from exotel_async.emulator.control.endpoint import Described, Input, QueryParameter, Refused, Result
+from exotel_async.emulator.control.endpoint import (
+    Input,
+    QueryParameter,
+    Refused,
+    Result,
+    SchemaMaker,
+)
 from exotel_async.emulator.control.schema import Schema, Schemas
 
 PAGE = (
@@ -23,7 +29,7 @@ PAGE = (
 )
 
 
-def a_page_of(as_type: Any) -> Described:
+def a_page_of(as_type: Any) -> SchemaMaker:
     """Return the description of a page: items of a list, in order, and where the next ones are."""
 
     def describe(schemas: Schemas) -> Schema:

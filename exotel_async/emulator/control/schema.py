@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-from exotel_async.emulator.control.fault_values import Parameter, choices, field_of, makers
+from exotel_async.emulator.control.fault_values import Parameter, field_of, makers, selectors
 from exotel_async.emulator.control.field_docs import descriptions
 from exotel_async.emulator.control.kinds import (
     arms,
@@ -125,7 +125,7 @@ class Schemas:
         return {"$ref": f"{self._root}Fault"}
 
     def _fault(self, name: str, own: Mapping[str, Parameter]) -> Schema:
-        given = [*own.values(), *choices().values()]
+        given = [*own.values(), *selectors().values()]
         properties: Schema = {"fault": {"const": name}}
         for one in given:
             default = {} if one.required else {"default": write(one.default)}

@@ -9,11 +9,11 @@ import attrs
 
 from exotel_async.emulator.control.endpoint import (
     Body,
-    Described,
     Endpoint,
     Input,
     Refused,
     Result,
+    SchemaMaker,
     of_type,
 )
 from exotel_async.emulator.control.fault_values import read_fault, write_order
@@ -154,7 +154,7 @@ def _resource(
             raise Refused(422, str(error)) from None
         return show(emulator, asked)
 
-    returns: Described = of_type(as_type)
+    returns: SchemaMaker = of_type(as_type)
     return [
         Endpoint(
             method="GET",

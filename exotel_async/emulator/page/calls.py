@@ -36,7 +36,7 @@ class Party:
     """Whether a flow receives its keys."""
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """Its state, in words."""
         hears = f", hears “{self.hears}”" if self.hears else ""
         waits = f", the flow waits for {self.waits_for}" if self.waits_for else ""
@@ -69,9 +69,9 @@ class CallView:
     """The seconds of each."""
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """Its state in words, without anything that changes each second."""
-        parts = [f"{self.title} {self.status}", *(party.said for party in self.parties)]
+        parts = [f"{self.title} {self.status}", *(party.in_words for party in self.parties)]
         return "; ".join([*parts, self.ending] if self.ending else parts)
 
 

@@ -99,7 +99,7 @@ async def test_the_life_of_a_call_between_two() -> None:
         ]
         told = calls.view(emulator, emulator.calls[sid])
         assert (told.title, told.seconds) == (f"{AGENT} → {CUSTOMER}", 40)
-        assert told.said == (
+        assert told.in_words == (
             f"{AGENT} → {CUSTOMER} completed; First party {AGENT} completed; "
             f"Second party {CUSTOMER} completed"
         )
