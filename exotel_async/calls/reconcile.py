@@ -1,4 +1,4 @@
-"""Finding the call of a dial whose answer was lost."""
+"""Finding the call of a dial whose response was lost."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from exotel_async.models.value import Value
 
 _GROWTH: Final = 1.5
 _LONGEST: Final = 20  # times the first interval
-_FAILURES_BORNE: Final = 5  # in a row
-_MOST_READ: Final = 20  # callbacks that cost a request, for one dial
+_FAILURES_BORNE: Final = 5  # failures in a row until a search fails
+_MOST_READ: Final = 20  # calls of callbacks read with a request, for one dial
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 @frozen
 class CallFound(Value):
-    """The dial did happen.
+    """The dial placed a call.
 
     Attributes:
-        call: the call it made.
+        call: that call.
     """
 
     call: Call
@@ -51,10 +51,10 @@ class CallFound(Value):
 
 @frozen
 class CallNotFound(Value):
-    """No call of that dial was found.
+    """No call of the dial was found.
 
     Attributes:
-        certain: whether that means there is none. A call is among the records only when it is over:
+        certain: whether there certainly is none. A call is among the records only when it is over:
             before `certain_at` it may still be in progress.
         certain_at: from when on it would be certain; aware, UTC, by Exotel's clock.
     """
@@ -65,12 +65,12 @@ class CallNotFound(Value):
 
 @frozen
 class CallAmbiguous(Value):
-    """There are calls that may be the one, and none that is so for certain.
+    """There are calls that may be that of the dial, but none for certain.
 
-    They are several; or one that does not quite look like it; or one of minutes of which the
-    service counts more calls than it shows, or that may not be those of the dial, for the clock was
-    not known; or one that may as well be that of another dial of this account whose outcome is not
-    known: between the same parties, at the same time, and no custom field distinguishes them.
+    There are several; or one that does not match fully; or one in a time range of which the service
+    counts more calls than it shows, or which may be wrong because the clock was not known; or one
+    that may as well belong to another dial of this account whose outcome is unknown: between the
+    same parties, at the same time, and no custom field distinguishes them.
 
     Attributes:
         candidates: the calls, oldest first.
@@ -84,25 +84,25 @@ Reconciliation = CallFound | CallNotFound | CallAmbiguous
 
 @define(eq=False)
 class _Search:
-    """A search for the call of a dial."""
+    """One search for the call of a dial."""
 
     error: CallOutcomeUnknown
     dial: LostDial
     options: SendOptions
     news: asyncio.Future[None]
-    told: deque[Call] = field(factory=deque)
-    """Calls that callbacks have reported."""
+    reported: deque[Call] = field(factory=deque)
+    """Calls that callbacks have reported, and that were not checked yet."""
     read: int = 0
-    """How many of them have cost a request."""
+    """How many of them were read with a request."""
 
-    def tell(self) -> None:
-        """Wake the search that waits for news."""
+    def wake(self) -> None:
+        """Wake the search if it waits for news."""
         if not self.news.done():
             self.news.set_result(None)
 
 
 class Reconciler:
-    """Looks for the calls of dials whose outcome is not known."""
+    """Searches for the calls of dials whose outcome is unknown."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Reconciler:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        # Of the loop, which may not be running when a session is made.
+        # Made on first use: it needs the running loop, which there may not be yet in `__init__`.
         account = self._pipeline.account
         dials = of_account(account, "lost dials", lambda: LostDials(SeenCalls(account)))
         return Evidence(self._pipeline.server_clock, dials, self._pipeline.dials.as_lost)
@@ -135,16 +135,16 @@ class Reconciler:
         timeout: float | None,
         interval: float,
     ) -> Reconciliation:
-        """Look until the call is found, or it is certain that there is none, or time is up.
+        """Search until the call is found, or it is certain that there is none, or time is up.
 
-        One look is made whatever the time.
+        The records are searched at least once, however short the timeout.
 
         Raises:
             ExotelError: the call records could not be read, several times in a row.
         """
         dial = self._dials.of(error)
         sid = self._dials.sid_of(dial)
-        # The time limit of a request is none for a search that may take hours.
+        # Only the priority: the time limits of a request do not fit a search that may take hours.
         options = SendOptions(priority=options.priority)
         if sid is not None:
             return CallFound(await self._read(error, sid, options))
@@ -159,14 +159,14 @@ class Reconciler:
             self._searches.remove(search)
 
     def settle(self, call: Call) -> None:
-        """Take a call from a status callback: it may be one that is looked for, or will be."""
+        """Take a call from a status callback, for the searches that run and those to come."""
         if call.custom_field is None:
             return
         self._evidence.report(call)
         for search in self._searches:
             if self._evidence.is_marked(call, search.dial):
-                search.told.append(call)
-                search.tell()
+                search.reported.append(call)
+                search.wake()
 
     async def _search(self, search: _Search, deadline: float, interval: float) -> Reconciliation:
         time = asyncio.get_running_loop().time
@@ -184,13 +184,13 @@ class Reconciler:
                 failures = 0
             except ExotelError as failure:
                 failures += 1
-                if time() >= deadline or not _is_borne(failure, failures):
+                if time() >= deadline or not _may_retry(failure, failures):
                     raise
                 logger.info("Searching the call records has failed and is repeated: %s", failure)
             if isinstance(look, Call):
                 return CallFound(look)
             if look is not None:
-                # By a clock that has just been read, or of a dial that was lost again meanwhile.
+                # The clock may have been read just now, or the dial lost again meanwhile.
                 anew = (
                     self._evidence.minutes_of(dial)
                     if is_fresh
@@ -215,26 +215,26 @@ class Reconciler:
                     return CallAmbiguous(candidates)
                 certain = at_end and self._evidence.is_absent(dial, seen)
                 return CallNotFound(certain, minutes.certain_at)
-            told = await self._meanwhile(search, minutes, None, time() + wait)
-            if told is not None:
-                return CallFound(told)
+            reported = await self._wait(search, minutes, None, time() + wait)
+            if reported is not None:
+                return CallFound(reported)
             interval = min(longest, interval * _GROWTH)
 
     async def _look(
         self, search: _Search, minutes: DialWindow, until: float
     ) -> Call | Records | None:
-        """Look at the records of those minutes; None if time is up before their end.
+        """Read the records of those minutes and return them; None if time is up before the end.
 
-        If a callback reports the call before, return it.
+        If a callback reports the call meanwhile, return that call.
 
         Raises:
-            ExotelError: they could not be read.
+            ExotelError: the records could not be read.
         """
         seen = Records()
         note = partial(self._evidence.note, search.dial, seen)
         for time_range in minutes.ranges:
             with self._scanners[search.options.priority].look(time_range, note) as look:
-                found = await self._meanwhile(search, minutes, look, until)
+                found = await self._wait(search, minutes, look, until)
                 if found is not None or not look.done():
                     return found
                 seen.are_all &= look.result()
@@ -248,17 +248,17 @@ class Reconciler:
             except ExotelError as failure:
                 failures += 1
                 late = asyncio.get_running_loop().time() + interval > deadline
-                if late or not _is_borne(failure, failures):
+                if late or not _may_retry(failure, failures):
                     raise
                 await self._pipeline.sleep(interval)
 
-    async def _meanwhile(
+    async def _wait(
         self, search: _Search, minutes: DialWindow, look: asyncio.Future[bool] | None, until: float
     ) -> Call | None:
-        """Wait until a look has ended, or time is up, or return the call if it is reported."""
+        """Wait until the look has ended or time is up; return the call once it is reported."""
         time = asyncio.get_running_loop().time
         while True:
-            found = await self._told(search, minutes)
+            found = await self._check_reported(search, minutes)
             if found is not None or (look is not None and look.done()) or time() >= until:
                 return found
             awaited: list[asyncio.Future[Any]] = [search.news]
@@ -269,16 +269,16 @@ class Reconciler:
                 asyncio.wait(awaited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             )
 
-    async def _told(self, search: _Search, minutes: DialWindow) -> Call | None:
-        """Return the call, if it has been reported."""
+    async def _check_reported(self, search: _Search, minutes: DialWindow) -> Call | None:
+        """Return the call of the dial if a response or a callback has reported it."""
         if search.news.done():
             search.news = asyncio.get_running_loop().create_future()
         dial = search.dial
         sid = self._dials.sid_of(dial)
         if sid is not None:
             return await self._read(search.error, sid, search.options)
-        while search.told:
-            call: Call | None = search.told.popleft()
+        while search.reported:
+            call: Call | None = search.reported.popleft()
             if (
                 call is not None
                 and self._evidence.is_marked(call, dial)
@@ -288,7 +288,7 @@ class Reconciler:
             if (
                 call is not None
                 and self._evidence.is_marked(call, dial)
-                and minutes.have(call)
+                and minutes.may_contain(call)
                 and not self._evidence.may_be_anothers(call, dial)
             ):
                 self._dials.found(dial, call.sid)
@@ -296,7 +296,7 @@ class Reconciler:
         return None
 
     async def _record(self, search: _Search, sid: str) -> Call | None:
-        """Read a call that a callback has reported without showing enough of it."""
+        """Read a call that a callback has reported with too little data; None if that fails."""
         search.read += 1
         if search.read > _MOST_READ:
             return None
@@ -309,26 +309,26 @@ class Reconciler:
             return None
 
     async def _read(self, error: CallOutcomeUnknown, sid: str, options: SendOptions) -> Call:
-        """Read the call of a dial: it was made."""
+        """Read the call of a dial, or make it from the error: its SID shows that it was placed."""
         try:
             return await self._fetcher.single(sid, FetchOptions(), options)
         except NotFound:
             return Call(sid=sid, from_=error.from_, to=error.to, custom_field=error.custom_field)
 
     def note_lost(self, error: CallOutcomeUnknown) -> None:
-        """Take note of a dial whose outcome is not known, before its caller gets the error."""
+        """Record a dial whose outcome is unknown, before its caller gets the error."""
         self._evidence.note_lost(error)
 
     def answered_late(self, error: CallOutcomeUnknown, call: Call) -> None:
-        """Take a call whose outcome was reported as unknown before its answer came."""
+        """Record the call of a dial whose response came after its outcome was called unknown."""
         dial = self._dials.of(error)
         error.sid = error.sid or call.sid
         self._dials.answered(dial, error.sid)
         for search in self._searches:
             if search.dial is dial:
-                search.tell()
+                search.wake()
 
 
-def _is_borne(failure: ExotelError, failures: int) -> bool:
-    """Whether a failure, the last of several in a row, is no reason to give up."""
+def _may_retry(failure: ExotelError, failures: int) -> bool:
+    """Return whether to go on after a failure, the last of `failures` in a row."""
     return is_passing(failure) and failures < _FAILURES_BORNE

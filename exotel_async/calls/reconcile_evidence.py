@@ -1,4 +1,4 @@
-"""What is known of lost dials and of calls, and which call is whose by that: without I/O."""
+"""What is known of lost dials and of calls, and which call belongs to which dial; without I/O."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from exotel_async.http.server_clock import ServerClock
 from exotel_async.models import Call
 from exotel_async.wire.time_range import TimeRange
 
-# Clocks are compared by whole seconds, and a request that was given up may still arrive.
+# Clocks are compared in whole seconds, and a request that was given up may still arrive.
 _BEFORE: Final = timedelta(seconds=5)
 _AFTER: Final = timedelta(seconds=90)
 _OFF: Final = timedelta(seconds=30)
-"""Between two readings of Exotel's clock: one of them was wrong."""
+"""If two readings of Exotel's clock differ by more, one of them was wrong."""
 _REMEMBERED: Final = 1_000
 
 
 @define
 class Records:
-    """The records of some minutes that may be the call of a dial."""
+    """The records in a time range that may be the call of a dial."""
 
     calls: dict[str, Call] = field(factory=dict)
     """By SID, oldest first."""
     are_all: bool = True
-    """Whether all have come that the service counts."""
+    """Whether all calls came that the service counts."""
 
 
 class Evidence:
-    """Tells which call is that of a dial, as far as that is known."""
+    """Decides which call belongs to a dial, as far as that is known."""
 
     def __init__(
         self,
@@ -52,80 +52,81 @@ class Evidence:
         self._reported: OrderedDict[str, Call] = OrderedDict()
 
     def note_lost(self, error: CallOutcomeUnknown) -> None:
-        """Keep what is known of Exotel's clock when a dial is lost: later it may be old."""
+        """Record a lost dial, with what is known of Exotel's clock now: later that may be old."""
         dial = self.dials.of(error)
         dial.is_ours = True
         if self._clock.now() is not None:
             dial.minutes = self._minutes_now(dial)
 
     def report(self, call: Call) -> None:
-        """Keep a call with a custom field, as a callback has reported it."""
+        """Record a call with a custom field, as a callback has reported it."""
         remember(self._reported, call.sid, call, _REMEMBERED)
 
     @property
     def reported(self) -> tuple[Call, ...]:
-        """The calls that callbacks have reported last, oldest first."""
+        """The calls that callbacks have reported lately, oldest first."""
         return tuple(self._reported.values())
 
     def note(self, dial: LostDial, records: Records, call: Call) -> None:
-        """Keep a call among the records if it may be that of a dial."""
+        """Add a call to the records if it may be that of a dial."""
         if self._match(call, dial) > Match.ANOTHER:
             records.calls[call.sid] = call
 
     def found(self, dial: LostDial, records: Records) -> Call | None:
-        """Return the call that is a dial's for certain."""
+        """Return the call that certainly belongs to a dial, and record that; None if none does."""
         likely = self._likely(dial, records)
         if len(likely) != 1 or self.may_be_anothers(likely[0], dial):
             return None
         is_known = records.are_all and self.minutes_of(dial).is_exact
-        # What has not come may be alike, too; and by a wrong clock this is another one's.
+        # A record that is missing may match as well; and if the clock was wrong, this call may
+        # belong to another dial.
         if not is_known and not self.is_marked(likely[0], dial):
             return None
         self.dials.found(dial, likely[0].sid)
         return likely[0]
 
     def is_ambiguous(self, dial: LostDial, records: Records) -> bool:
-        """Whether several calls are equally likely a dial's: nothing that comes changes that."""
+        """Return whether several calls match a dial equally well: waiting cannot change that."""
         return len(self._likely(dial, records)) > 1
 
     def candidates(self, dial: LostDial, records: Records) -> tuple[Call, ...]:
-        """Return the calls that may be a dial's."""
+        """Return the calls that may belong to a dial."""
         return tuple(one for one in records.calls.values() if self._match(one, dial))
 
     def is_absent(self, dial: LostDial, records: Records) -> bool:
-        """Whether a dial certainly made no call, if none of all these is it.
+        """Return whether a dial certainly placed no call, if none of the records matches it.
 
-        `records` are to be read once a call of it must be among them.
+        `records` must have been read when its call must be among them.
         """
-        # By another clock we may have looked at other minutes than those.
+        # If the clock is not known, we may have searched the wrong minutes.
         dial.is_void = records.are_all and self.minutes_of(dial).is_exact
         return dial.is_void
 
     def is_marked(self, call: Call, dial: LostDial) -> bool:
-        """Whether a call carries a dial's custom field, and is not known to be another dial's."""
+        """Return whether a call has a dial's custom field, and is not known to be another's."""
         return self._match(call, dial) is Match.MARKED
 
     def may_be_anothers(self, call: Call, dial: LostDial) -> bool:
-        """Whether a call may as well be that of another dial whose call is not known."""
+        """Return whether a call may as well belong to another dial whose call is not known."""
         rivals = self.dials.rivals(call, self._custom_field(call), dial, self.possible_minutes)
         if not all(self._has_another(rival, call) for rival in rivals):
             return True
-        # It may have rung and be over before it is answered that it was placed.
+        # The call of a dial in flight may be over before the response to the dial arrives.
         match = self._match(call, dial)
         return any(
-            other.match(call, self._custom_field(call)) >= match and minutes.have(call)
+            other.match(call, self._custom_field(call)) >= match and minutes.may_contain(call)
             for other, minutes in map(self._awaited, self._in_flight())
         )
 
     def minutes_of(self, dial: LostDial) -> DialWindow:
-        """Tell when the call of a dial was created, as it was thought first."""
+        """Return when the call of a dial was created, as first estimated."""
         return dial.minutes or self._minutes_now(dial)
 
     def possible_minutes(self, dial: LostDial) -> DialWindow:
-        """Tell when the call of a dial may have been created, by all readings of Exotel's clock."""
+        """Return when the call of a dial may have been created, by old and new clock readings."""
         minutes, anew = self.minutes_of(dial), self._minutes_now(dial)
-        # Our clock was put right meanwhile. Or this machine has slept, and what was known of
-        # Exotel's clock was old. Which of them is not known.
+        # If they differ, our clock was set meanwhile; or this machine has slept, and what was known
+        # of Exotel's clock was old. Either estimate may be right.
         return minutes if minutes.cover(anew, _OFF) else minutes | anew
 
     def _awaited(self, error: CallOutcomeUnknown) -> tuple[DialSignature, DialWindow]:
@@ -133,21 +134,23 @@ class Evidence:
         return dial.dialled, _minutes(dial, error.clock_offset, is_exact=False)
 
     def _minutes_now(self, dial: LostDial) -> DialWindow:
-        """Tell when the call of a dial was created, by what is known of Exotel's clock now."""
+        """Return when the call of a dial was created, by what is known of Exotel's clock now."""
         here = self._clock.offset()
-        # Of another machine's dial only its error knows how wrong that clock was.
+        # For a dial of another machine, only its error knows the offset of that clock.
         offset = here if dial.is_ours else dial.clock_offset
         minutes = _minutes(dial, offset, is_exact=None not in {here, offset})
         if offset is None and here is not None:
-            # It may have been right, or as wrong as ours.
+            # That clock may have been right, or as wrong as ours.
             minutes |= _minutes(dial, here, is_exact=False)
         return minutes
 
     def _has_another(self, dial: LostDial, call: Call) -> bool:
-        """Whether callbacks have reported the call of a dial, and it is not this one."""
+        """Return whether callbacks have reported another call than this one for a dial."""
         minutes = self.possible_minutes(dial)
         return any(
-            self.is_marked(one, dial) and dial.dialled.shows_enough(one) and minutes.have(one)
+            self.is_marked(one, dial)
+            and dial.dialled.shows_enough(one)
+            and minutes.may_contain(one)
             for one in self._reported.values()
             if one.sid != call.sid
         )
@@ -157,7 +160,7 @@ class Evidence:
         return marked or self._like(dial, records, Match.ALIKE)
 
     def _like(self, dial: LostDial, records: Records, match: Match) -> tuple[Call, ...]:
-        """Return those that look like the call of a dial so much, by what is known by now."""
+        """Return the records that match a dial to that degree, by what is known by now."""
         return tuple(one for one in records.calls.values() if self._match(one, dial) is match)
 
     def _match(self, call: Call, dial: LostDial) -> Match:
@@ -171,7 +174,7 @@ class Evidence:
 
 
 def _minutes(dial: LostDial, offset: timedelta | None, *, is_exact: bool) -> DialWindow:
-    """Tell when the call of a dial was created, by the distance of the clock its times are by."""
+    """Return when the call of a dial was created; `offset` is Exotel's clock minus the dial's."""
     ahead = offset or timedelta()
     first, last = dial.sent_at + ahead, dial.lost_at + ahead
     return DialWindow(

@@ -1,6 +1,6 @@
-"""Looking for calls in some minutes of the call records: one reading for all that look there.
+"""Reading time ranges of the call records, once for all searches whose ranges are close together.
 
-After an outage there may be hundreds of dials whose calls are looked for.
+After an outage, there may be hundreds of dials whose calls are searched for.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from exotel_async.wire import call_query
 from exotel_async.wire.time_range import TimeRange, check_range
 
 _NEAR: Final = timedelta(seconds=60)
-"""Between ranges of time that are read as one."""
+"""The greatest distance between time ranges that are read as one."""
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -37,16 +37,16 @@ class DialWindow:
 
     ranges: tuple[TimeRange, ...]
     certain_at: datetime
-    """From when on it must be among the records."""
+    """From when on the call must be among the records."""
     is_exact: bool
     """Whether Exotel's clock was known."""
 
-    def have(self, call: Call) -> bool:
-        """Whether a call was created then, or may have been."""
+    def may_contain(self, call: Call) -> bool:
+        """Return whether a call was created then, or may have been."""
         return any(_was_created_in(call, time_range) for time_range in self.ranges)
 
     def __or__(self, other: DialWindow) -> DialWindow:
-        # Of the two it is not known which is right.
+        # Either of the two may be right.
         ranges: list[TimeRange] = []
         for time_range in sorted(
             self.ranges + other.ranges, key=lambda time_range: time_range.since
@@ -59,7 +59,7 @@ class DialWindow:
         return DialWindow(tuple(ranges), certain_at, is_exact=self.is_exact and other.is_exact)
 
     def cover(self, other: DialWindow, off: timedelta) -> bool:
-        """Whether all minutes of another one are among these, or by so much before or after."""
+        """Return whether these ranges, extended by `off` at both ends, contain all of another's."""
         return all(
             any(
                 mine.since - off <= time_range.since and time_range.until <= mine.until + off
@@ -71,7 +71,7 @@ class DialWindow:
 
 @define(eq=False)
 class _Look:
-    """Somebody's look at some minutes."""
+    """One look at a time range: `note` is called with its calls, and `ended` is its result."""
 
     time_range: TimeRange
     note: Callable[[Call], object]
@@ -79,7 +79,7 @@ class _Look:
 
 
 class RecordScanner:
-    """Reads call records for those that look for calls, at one priority."""
+    """Reads call records for all searches of one priority."""
 
     def __init__(self, pages: PageFetcher, priority: Priority) -> None:
         self._pages = pages
@@ -93,10 +93,10 @@ class RecordScanner:
     def look(
         self, time_range: TimeRange, note: Callable[[Call], object]
     ) -> Iterator[asyncio.Future[bool]]:
-        """Have all calls noted that were created in a range.
+        """Call `note` with each call that was created in a range.
 
-        The future tells whether all were that the service counts, or why they could not be read: an
-        `ExotelError`. Leaving the block ends the look.
+        The future's result is whether all calls came that the service counts; its exception is an
+        `ExotelError` if they could not be read. Leaving the block ends the look.
         """
         loop = asyncio.get_running_loop()
         look = _Look(time_range, note, loop.create_future())
@@ -108,14 +108,14 @@ class RecordScanner:
             yield look.ended
         finally:
             if not look.ended.cancel() and not look.ended.cancelled():
-                look.ended.exception()  # nobody need ask for it
+                look.ended.exception()  # retrieve it, or asyncio logs it
             self._looks.discard(look)
             if not self._looks and self._reading is not None:
                 self._reading.cancel()
                 self._reading = None
 
     async def _read_on(self) -> None:
-        """Read for all that wait, and then for those who have come meanwhile."""
+        """Read for all waiting looks, then for those that have come meanwhile."""
         taken: list[_Look] = []
         try:
             while self._waiting:
@@ -124,16 +124,16 @@ class RecordScanner:
                     await self._read(near)
         finally:
             if self._reading is asyncio.current_task():
-                # It has come to its end, or somebody has cancelled all tasks.
+                # The reading has ended, or all tasks were cancelled.
                 self._reading = None
                 taken, self._waiting = taken + self._waiting, []
             for look in taken:
                 _end(look, ConfigurationError("the reading of call records was cancelled"))
 
     async def _read(self, near: Sequence[_Look]) -> None:
-        """Read all records of some minutes.
+        """Read all records for looks that are close together.
 
-        Not those alone that fit: how the service compares a number with a filter is not known.
+        No filter by number is used: how the service compares numbers with it is not known.
         """
         looks = [look for look in near if not look.ended.done()]
         if not looks:
@@ -166,7 +166,7 @@ class RecordScanner:
 
 
 def _was_created_in(call: Call, time_range: TimeRange) -> bool:
-    """Whether a call was created in a range, or may have been."""
+    """Return whether a call was created in a range, or may have been."""
     created = call.created_at
     return (
         created is None or created.tzinfo is None or time_range.since <= created <= time_range.until
@@ -174,7 +174,7 @@ def _was_created_in(call: Call, time_range: TimeRange) -> bool:
 
 
 def _together(looks: Sequence[_Look]) -> Iterator[Sequence[_Look]]:
-    """Put those together whose minutes are read as one."""
+    """Group looks whose time ranges are read as one."""
     near: list[_Look] = []
     for look in sorted(looks, key=lambda one: one.time_range.since):
         if near and look.time_range.since > max(one.time_range.until for one in near) + _NEAR:
@@ -188,7 +188,7 @@ def _end(look: _Look, how: bool | ExotelError) -> None:
     if look.ended.done():
         return
     if isinstance(how, ExotelError):
-        # Each raises its own: a raised error carries the trace of where it was raised.
+        # A copy for each look: raising an error adds a traceback to it.
         look.ended.set_exception(copy.copy(how))
     else:
         look.ended.set_result(how)
