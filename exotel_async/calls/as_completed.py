@@ -1,4 +1,4 @@
-"""Calls as they end: `exotel.calls.as_completed`, the wait for many as a stream."""
+"""Waiting for many calls as a stream: `exotel.calls.as_completed`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exotel_async.http.pipeline import Pipeline
 
 MOST_WATCHED: Final = 10_000
-"""SIDs that are waited for at a time, those that are over and not taken yet included."""
+"""SIDs waited for at a time, including results not yet taken from the stream."""
 _AT_A_TIME: Final = 100
 
 
@@ -45,10 +45,11 @@ class EndedCalls(ResultStream[CallResult]):
         self._terms = terms
         self._timeout = timeout
         self._numbers = count()
-        # Calls that have not ended yet, and what ends the waiting for each.
+        # Calls that have not ended yet, each with its timeout.
         self._watched: dict[int, tuple[Waiter, asyncio.TimerHandle | None]] = {}
-        self._told: list[CallResult] = []
-        # Read from the input, and not taken out of the stream.
+        # Results to be handed over.
+        self._results: list[CallResult] = []
+        # SIDs read from the input whose results were not taken from the stream yet.
         self._held = 0
         self._all_read = False
         self._room = asyncio.Event()
@@ -63,7 +64,7 @@ class EndedCalls(ResultStream[CallResult]):
         self._room.set()
 
     async def _read(self) -> None:
-        """Begin to wait for what the input gives, as long as there is room."""
+        """Read the input and watch its calls, as long as there is room."""
         try:
             while not self._input.ended:
                 self._room.clear()
@@ -75,20 +76,20 @@ class EndedCalls(ResultStream[CallResult]):
                 self._held += len(sids)
                 for sid in sids:
                     self._watch(sid)
-                await asyncio.sleep(0)  # a long list is no reason to hold up everybody
+                await asyncio.sleep(0)  # let other tasks run while a long list is read
         finally:
             self._all_read = True
             self._news.set()
 
     async def _hand_over(self) -> None:
-        """Give what has ended, and what else there is to tell, until all is told."""
+        """Put results into the stream until there is one for each SID."""
         try:
-            while self._watched or self._told or not self._all_read:
+            while self._watched or self._results or not self._all_read:
                 await self._news.wait()
                 self._news.clear()
-                told, self._told = self._told, []
-                if told:
-                    await self._give(*told)
+                results, self._results = self._results, []
+                if results:
+                    await self._give(*results)
         finally:
             while self._watched:
                 self._release(next(iter(self._watched)))
@@ -96,11 +97,11 @@ class EndedCalls(ResultStream[CallResult]):
     def _watch(self, sid: str) -> None:
         refused = refusal_of(sid)
         if refused is not None:
-            self._tell(refused)
+            self._add_result(refused)
             return
         number = next(self._numbers)
         waiter = self._watcher.add(sid, self._terms, partial(self._end, number, sid))
-        if waiter is None:  # it was told at once
+        if waiter is None:  # the result was delivered at once
             return
         timer = None
         if self._timeout < math.inf:
@@ -110,11 +111,11 @@ class EndedCalls(ResultStream[CallResult]):
 
     def _end(self, number: int, sid: str, end: Call | ExotelError) -> None:
         self._release(number)
-        if isinstance(end, ConfigurationError):  # the session is closed: it ends for all
+        if isinstance(end, ConfigurationError):  # the session is closed, for all calls
             self._error = self._error or end
             self._news.set()
         else:
-            self._tell(result_of(sid, end))
+            self._add_result(result_of(sid, end))
 
     def _release(self, number: int) -> None:
         waiter, timer = self._watched.pop(number, (None, None))
@@ -122,6 +123,6 @@ class EndedCalls(ResultStream[CallResult]):
         if timer is not None:
             timer.cancel()
 
-    def _tell(self, result: CallResult) -> None:
-        self._told.append(result)
+    def _add_result(self, result: CallResult) -> None:
+        self._results.append(result)
         self._news.set()

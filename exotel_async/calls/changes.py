@@ -1,4 +1,4 @@
-"""Call records that are new, or have changed, since they were read the last time."""
+"""Call records that are new or have changed since the last reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from exotel_async.calls.changes_token import RULE, Given, Reading, read_token, write_token
+from exotel_async.calls.changes_token import RULE, Checkpoint, Reading, read_token, write_token
 from exotel_async.calls.list_cursor import CursorReader
 from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call, CallPage
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class CallChanges:
-    """What is new or has changed: `exotel.calls.changes(...)`. Nothing is sent until it is read.
+    """New and changed calls: `exotel.calls.changes(...)`. Nothing is sent until it is read.
 
-    ``async for call in changes`` reads all there is, in the order of creation, and ends; `pages`
-    does so page by page. Read again, it gives what is new since. `token` says to another process
-    what was given out.
+    ``async for call in changes`` reads all that there are, in the order of creation, and ends;
+    `pages` does so page by page. Read again, it gives what is new or has changed since. With
+    `token` another process can continue.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class CallChanges:
         details = ("details", "true") in query.shape
         self._digest = f"{query.digest(account_sid)}{'+details' if details else ''}"
         if isinstance(since, str):
-            self._given = read_token(since, self._digest)
+            self._start = read_token(since, self._digest)
         elif since is not None and not isinstance(since, datetime):
             raise InvalidRequest("since", since, RULE)
         elif allow_gap:
-            self._given = Given(whole_second("since", since))
+            self._start = Checkpoint(whole_second("since", since))
         else:
             begin, _ = check_range(since, None, now=datetime.now(query.time_zone))
-            self._given = Given(begin)
+            self._start = Checkpoint(begin)
         self._source = source
         self._query = query
         self._options = options
@@ -65,33 +65,33 @@ class CallChanges:
         """Read the same, page by page. `CallPage.total` is None: Exotel counts other calls, too.
 
         Raises:
-            InvalidRequest: Exotel does not have all of it any more: see `gap`.
-            ExotelError: a page could not be had; the next step or reading again continues, and so
-                does `token`.
+            InvalidRequest: Exotel no longer has all of the calls: see `gap`.
+            ExotelError: a page could not be read; the next step, reading again, or `token`
+                continues.
         """
         return Steps(self._pages)
 
     @property
     def token(self) -> str | None:
-        """What was given out until now, for `calls.changes(since=...)`.
+        """A token of what was given until now, for `calls.changes(since=...)`.
 
-        It is right at any time, in the middle of reading as well: what was given out last counts as
-        dealt with.
+        It is valid at any time, also in the middle of reading: the call that was given last counts
+        as handled.
 
         An opaque string that another process may use, too, with the same account, filters and
-        `details`. Its length is about 11 letters for each call that was created in the last four
-        and a quarter hours: some kilobytes as a rule, half a megabyte where 200 calls a minute are
-        made; and for a moment, in the middle of reading, twice as much. None if no `since` was
-        given, and nothing was read yet.
+        `details`. Its length is about 11 characters for each call created in the last four and a
+        quarter hours: usually some kilobytes, half a megabyte at 200 calls a minute; and for a
+        moment, in the middle of reading, twice as much. None if no `since` was given and nothing
+        was read yet.
         """
-        given = self._now_given()
-        return None if given.since is None else write_token(self._digest, given)
+        checkpoint = self._checkpoint()
+        return None if checkpoint.since is None else write_token(self._digest, checkpoint)
 
     @property
     def gap(self) -> tuple[datetime, datetime] | None:
-        """The first and the last second of what Exotel has no more, for it is six months old.
+        """The first and last second of creation of calls that may be missing; None: none are.
 
-        Known when reading begins: calls that were created then may be missing. None: none is.
+        Exotel no longer has them, because they are over six months old. Known when reading begins.
         """
         return self._gap
 
@@ -99,25 +99,25 @@ class CallChanges:
         async with aclosing(self._read()) as pages:
             async for reading, page in pages:
                 for call in page.calls:
-                    if reading.passed(call):
+                    if reading.advance(call):
                         yield call
 
     async def _pages(self) -> AsyncGenerator[CallPage, None]:
         async with aclosing(self._read()) as pages:
             async for reading, page in pages:
-                calls = tuple(call for call in page.calls if reading.passed(call))
+                calls = tuple(call for call in page.calls if reading.advance(call))
                 if calls:
                     yield evolve(page, calls=calls, total=None)
 
-    def _now_given(self) -> Given:
-        return self._given if self._reading is None else self._reading.given()
+    def _checkpoint(self) -> Checkpoint:
+        return self._start if self._reading is None else self._reading.checkpoint()
 
     async def _read(self) -> AsyncGenerator[tuple[Reading, CallPage], None]:
-        before = self._now_given()
+        before = self._checkpoint()
         time_range = await self._source.fix(before.begin, None, self._options)
         since = before.since or time_range.since
         time_range = self._without_gap(time_range, before)
-        # The last one to start is what the token tells of.
+        # The token is that of the last reading to start.
         reading = self._reading = Reading(before, since)
         for window in time_range.windows(newest_first=False):
             reader = CursorReader(self._source, self._options, self._query, window)
@@ -125,7 +125,7 @@ class CallChanges:
                 yield reading, self._query.chosen(page)
         reading.end(time_range.until)
 
-    def _without_gap(self, time_range: TimeRange, before: Given) -> TimeRange:
+    def _without_gap(self, time_range: TimeRange, before: Checkpoint) -> TimeRange:
         askable = self._source.askable(time_range)
         self._gap = None
         if askable != time_range:

@@ -1,11 +1,11 @@
-"""What of the call records has been given out, and the token that says so to another process.
+"""Which call records have been given, and the token that carries this to another process.
 
-Exotel can be asked for calls by the time of their creation alone, and a call is listed only when it
-is over: what is new may be as old as a call may last, and what settles is older still. So each
-reading looks back over what has been read before, and has to know what of that was given out. That
-is a digest of each record in those hours, 8 bytes: among 51,000 of them (200 calls a minute) the
-chance of taking a record for another is one in 10 ** 14. Records before those hours change no more,
-and need no digest.
+Exotel filters calls by their time of creation only, and lists a call only when it is over: a new
+record may be as old as a call may last, and one whose price comes late is older still. So each
+reading covers again what was read before, and has to know which records were given. For that it
+keeps a digest of 8 bytes of each record in those hours: among 51,000 of them (200 calls a minute)
+the chance of mistaking one record for another is one in 10 ** 14. Older records do not change any
+more, and need no digest.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from exotel_async.errors import InvalidRequest
 from exotel_async.models import Call
 
 LOOK_BACK: Final = timedelta(hours=4, minutes=15)
-"""The longest a call may last (`TimeLimit`), and what its end, length, price and recording may take
-to come after that. Documented (VOICE_V1 1.1, VOICE_V1 2)."""
+"""The longest a call may last (`TimeLimit`), plus the time until its end, duration, price and
+recording are there. Documented (VOICE_V1 1.1, VOICE_V1 2)."""
 
 RULE: Final = "must be a datetime, or a token of calls.changes"
-"""Of what changes are asked for since."""
+"""The rule for `since`."""
 
 _KIND: Final = "changes"
 _VERSION: Final = 1
 _SIZE: Final = 8  # bytes of a digest
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _FRESH: Final = "PreSignedRecordingUrl"
-"""What is another one each time a record is read."""
+"""The field that differs each time a record is read."""
 
 
 @frozen
-class Given:
-    """What has been given out.
+class Checkpoint:
+    """Which calls have been given.
 
     Attributes:
-        since: the first second of what is wanted at all, UTC. None: not fixed yet.
-        until: all calls created before were given out, as they were at that time or later; those
-            that were listed then. None: no call was.
-        digests: of the records given out that may still change.
+        since: the first second of all that is wanted, UTC. None: not fixed yet.
+        until: all calls that were created before this time, and listed then, were given in their
+            state of then or later. None: no call was given.
+        digests: of the given records that may still change.
     """
 
     since: datetime | None
@@ -55,27 +55,27 @@ class Given:
 
     @property
     def begin(self) -> datetime | None:
-        """The first second whose calls may be new, or may have changed. None: not fixed yet."""
+        """The first second whose calls may be new or have changed. None: not fixed yet."""
         if self.since is None or self.until is None:
             return self.since
         return max(self.since, self.until - LOOK_BACK)
 
 
 class Reading:
-    """One reading, oldest call first, of all that may have changed since what was given before.
+    """One reading, oldest call first, of all that may have changed since the checkpoint `before`.
 
-    `since` is the first second of what is wanted at all.
+    `since` is the first second of all that is wanted.
     """
 
-    def __init__(self, before: Given, since: datetime | None) -> None:
+    def __init__(self, before: Checkpoint, since: datetime | None) -> None:
         self._before = before
         self._known = frozenset(before.digests)
         self._since = since
         self._reached = before.until
         self._recent: deque[tuple[datetime, bytes]] = deque()
 
-    def passed(self, call: Call) -> bool:
-        """Move on behind a call. Returns whether it is new or has changed."""
+    def advance(self, call: Call) -> bool:
+        """Move past a call. Return whether it is new or has changed."""
         digest = _digest(call)
         if call.created_at is not None:
             self._reach(call.created_at.astimezone(UTC))
@@ -84,18 +84,19 @@ class Reading:
         return digest not in self._known
 
     def end(self, until: datetime) -> None:
-        """Have read all calls created up to that second."""
+        """Record that all calls created up to that second were read."""
         self._reach(until)
 
-    def given(self) -> Given:
-        """Return what has been given out so far.
+    def checkpoint(self) -> Checkpoint:
+        """Return the checkpoint of what was given so far.
 
-        What the reading before gave stays known until this one has come further: it is met again.
+        It keeps the digests of the reading before until this one has got further than that, since
+        it comes to the same records again.
         """
         digests = {digest for _, digest in self._recent}
         if self._reached == self._before.until:
             digests |= self._known
-        return Given(self._since, self._reached, digests)
+        return Checkpoint(self._since, self._reached, digests)
 
     def _reach(self, moment: datetime) -> None:
         if self._reached is None or moment > self._reached:
@@ -104,26 +105,26 @@ class Reading:
                 self._recent.popleft()
 
 
-def write_token(digest: str, given: Given) -> str:
-    """Write it down: one line of letters, digits, - and _. The digest is that of the query."""
-    head = [_KIND, _VERSION, digest, _seconds(given.since), _seconds(given.until)]
+def write_token(digest: str, checkpoint: Checkpoint) -> str:
+    """Return a token: one line of letters, digits, - and _. The digest is that of the query."""
+    head = [_KIND, _VERSION, digest, _seconds(checkpoint.since), _seconds(checkpoint.until)]
     written = json.dumps(head, separators=(",", ":")).encode() + b"\n"
-    return to_base64(written + b"".join(sorted(given.digests)))
+    return to_base64(written + b"".join(sorted(checkpoint.digests)))
 
 
-def read_token(token: str, digest: str) -> Given:
-    """Read what was written down.
+def read_token(token: str, digest: str) -> Checkpoint:
+    """Return the checkpoint of a token.
 
     Raises:
-        InvalidRequest: it is no such token, or belongs to other calls.
+        InvalidRequest: it is not such a token, or is of a query for other calls.
     """
     try:
         head, _, digests = from_base64(token).partition(b"\n")
         kind, version, known, since, until = json.loads(head)
-        given = Given(_time(since), _time(until), _parts(digests))
+        checkpoint = Checkpoint(_time(since), _time(until), _parts(digests))
         # No reading ends in the future.
         now = datetime.now(UTC)
-        sound = kind == _KIND and _EPOCH <= (given.until or now) < now + FARTHEST_AHEAD
+        sound = kind == _KIND and _EPOCH <= (checkpoint.until or now) < now + FARTHEST_AHEAD
     except (ValueError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         sound = False
     if not sound:
@@ -131,7 +132,7 @@ def read_token(token: str, digest: str) -> Given:
     if version != _VERSION or known != digest:
         rule = "is a token for other calls: account, filters and details must be the same"
         raise InvalidRequest("since", "...", rule)
-    return given
+    return checkpoint
 
 
 def _digest(call: Call) -> bytes:

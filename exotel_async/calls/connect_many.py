@@ -1,4 +1,4 @@
-"""Dialling many, at the account's budget and within its channels: `exotel.calls.connect_many`."""
+"""Dialling many targets within the account's budget and channels: `exotel.calls.connect_many`."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class DialOutcome(Value):
     """The outcome of one dial of many.
 
     Attributes:
-        target: what was to be dialled, as it was passed.
-        call: the call, as Exotel took the order; None where there is an error.
-        error: why there is none. `CallOutcomeUnknown` means that there may be one.
+        target: the target, as it was passed.
+        call: the call, as Exotel accepted it; None if there is an error.
+        error: why there is no call; `CallOutcomeUnknown` means that there may be one.
     """
 
     target: DialTarget | str = field(repr=_shown)
@@ -46,12 +46,12 @@ class DialOutcome(Value):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is not known whether somebody was rung."""
+        """Whether it is unknown if the call was placed."""
         return isinstance(self.error, CallOutcomeUnknown)
 
     @property
     def tag(self) -> Any:
-        """The tag of the `DialTarget`; None where a number alone was passed."""
+        """The tag of the `DialTarget`; None if only a number was passed."""
         return self.target.tag if isinstance(self.target, DialTarget) else None
 
 
@@ -62,17 +62,17 @@ class DialStatistics(Value):
     Attributes:
         taken: targets taken from the input so far: `done` and `waiting` together.
         done: outcomes read so far: `placed`, `failed` and `unknown` together.
-        placed: dials that Exotel took, and made a call of.
-        failed: targets that made no call; each has its error.
-        unknown: dials that may have made a call: `CallOutcomeUnknown`.
-        waiting: targets whose outcome was not read so far: they wait for room or for the budget,
-            are in flight, or their outcome waits to be read.
-        live: legs in progress as far as is known: ringing, talking, or perhaps. Where calls are not
-            followed to their ends, for there is neither `max_live` nor a reader of `ended()`, those
-            of dials in flight.
+        placed: dials that Exotel accepted as calls.
+        failed: targets without a call; each has its error.
+        unknown: dials that may have placed a call: `CallOutcomeUnknown`.
+        waiting: targets whose outcome was not read yet: they wait for room or for the budget, are
+            in flight, or their outcome waits to be read.
+        live: legs in progress, or possibly in progress. If calls are not followed to their ends,
+            because there is neither `max_live` nor a reader of `ended()`: only those of dials in
+            flight.
         rate: outcomes per second so far.
-        total: targets there are; None where the input does not say.
-        time_left: how long the rest takes at that rate; None where that is not known.
+        total: the number of targets; None if the input has no length.
+        time_left: how long the rest takes at that rate; None if unknown.
     """
 
     taken: int
@@ -88,12 +88,12 @@ class DialStatistics(Value):
 
 
 class Dials(ResultStream[DialOutcome]):
-    """A stream of `DialOutcome`, one for each target, in the order the answers come.
+    """A stream of `DialOutcome`, one for each target, in the order the responses arrive.
 
     Use it as ``async with exotel.calls.connect_many(...) as outcomes: async for outcome in
-    outcomes``. Leaving the block ends the dialling; how dials in flight end is reported to the
-    session's `on_orphaned_call`, and so is every call whose outcome was not taken out of the
-    stream, each with its `DialTarget`. Nothing of it survives the process.
+    outcomes``. Leaving the block stops the dialling; the outcomes of dials in flight are reported
+    to the session's `on_orphaned_call`, and so is every call whose outcome was not taken from the
+    stream, each with its `DialTarget`. No state survives the process.
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class Dials(ResultStream[DialOutcome]):
 
     @property
     def live(self) -> int:
-        """Legs in progress as far as is known: ringing, talking, or perhaps."""
+        """Legs in progress, or possibly in progress."""
         return self._live.legs
 
     def statistics(self) -> DialStatistics:
-        """Return the progress so far; outcomes count when they are taken out of the stream."""
+        """Return the progress so far; outcomes count when they are taken from the stream."""
         done = self._placed + self._failed + self._unknown
         rate, time_left = pace(done, self._input.total, self._started)
         return DialStatistics(
@@ -148,12 +148,12 @@ class Dials(ResultStream[DialOutcome]):
         )
 
     def stop(self) -> None:
-        """Take no more targets. What is in flight, or waits for the budget, still gets its outcome.
+        """Take no more targets. Dials in flight, or waiting for the budget, still get an outcome.
 
-        Then the stream ends. A target that was taken already, and waits for room, is not dialled:
-        its outcome has the error `NotDialled`. Calls in progress are not ended, and `ended()` goes
-        on until they are over. To be called in the event loop, as by a handler that was given to
-        `loop.add_signal_handler`; again, it does nothing.
+        Then the stream ends. A target that was taken already, but waits for room, is not dialled:
+        its outcome has the error `NotDialled`. Calls in progress are not hung up, and `ended()`
+        continues until they are over. Call it in the event loop, for example from a handler of
+        `loop.add_signal_handler`; calling it again does nothing.
         """
         self._stopping = True
         self._input.stop()
@@ -162,25 +162,24 @@ class Dials(ResultStream[DialOutcome]):
     def ended(self) -> AsyncIterator[Call]:
         """Return a stream of the calls, each once, when it is over; with its `target`.
 
-        It rests on the poll of `wait`, which `max_live` needs as well and which is made for this
-        without, and on `notify`; there are no other requests. A dial whose outcome is not known is
-        searched for, and is among them if its call is found. One that is not found, or that Exotel
-        does not know any more, is not.
+        It learns of ends from the poll of `wait`, as `max_live` does, and from `notify`; it makes
+        no other requests. The call of a dial whose outcome is unknown is searched for, and included
+        if it is found. A call that is not found, or that Exotel no longer knows, is left out.
 
-        Ask for it at the start of the block, for an end that nobody waits for is not kept. It ends
-        when nothing more will be dialled and no call is in progress any more. Dialling waits for
-        the outcomes to be read: read them in another task, or before. It is for one reader; asked
-        for again, it is the same.
+        Get it at the start of the block: ends are not kept without a reader. It ends when nothing
+        more will be dialled and no call is in progress. Dialling waits for the outcomes to be read:
+        read them in another task, or before. It is for one reader; every call of this method
+        returns the same stream.
 
         Raises:
-            RuntimeError: a call was placed before it was asked for. While it is read: the block was
+            RuntimeError: a call was placed before this was called. While reading: the block was
                 left before all calls were over.
-            ConfigurationError: while it is read: the session was closed.
+            ConfigurationError: while reading: the session was closed.
         """
         return self._live.ends()
 
     async def __aexit__(self, *error: object) -> None:
-        self._live.leave(RuntimeError("the block of this stream was left"))
+        self._live.end_stream(RuntimeError("the block of this stream was left"))
         try:
             await super().__aexit__(*error)
         finally:
@@ -191,7 +190,7 @@ class Dials(ResultStream[DialOutcome]):
         self._start(self._work, _WORKERS)
 
     def _finished(self) -> None:
-        self._live.no_more()
+        self._live.dialling_ended()
 
     def _taken(self, results: Sequence[DialOutcome]) -> None:
         for outcome in results:
@@ -202,7 +201,7 @@ class Dials(ResultStream[DialOutcome]):
             self._on_progress(self.statistics())
 
     def _abandon(self, results: Sequence[DialOutcome]) -> None:
-        """Report the calls whose outcomes nobody will take out of the stream."""
+        """Report the calls whose outcomes will not be taken from the stream."""
         for outcome in results:
             how = outcome.call or outcome.error
             if isinstance(how, Call | CallOutcomeUnknown):
@@ -214,9 +213,9 @@ class Dials(ResultStream[DialOutcome]):
 
     async def _take(self) -> DialOrder | DialOutcome | None:
         """Take the next target, and wait until there is room for its call; None at the end."""
-        # One after the other: no more than one target waits for room.
+        # One worker at a time: no more than one target waits for room.
         async with self._taking:
-            # If one worker has failed, the others end as well, but not what they have begun.
+            # If one worker has failed, the others finish their dials and end as well.
             targets = [] if self._error else await self._pipeline.wait(self._input.take(1))
             if not targets:
                 return None
@@ -242,7 +241,7 @@ class Dials(ResultStream[DialOutcome]):
         except ExotelError as error:
             self._live.free(order.legs)
             return DialOutcome(order.passed, error=error)
-        except Exception:  # of a limiter of the user's own
+        except Exception:  # of a user's limiter
             self._live.free(order.legs)
             raise
         self._live.placed(call, order)

@@ -27,7 +27,7 @@ logger: Final = logging.getLogger("exotel_async")
 
 
 class CallEnds:
-    """Calls, each when it is over; the end of it is the end of the last one."""
+    """A stream of calls, each when it is over; it ends with the last of them."""
 
     def __init__(self) -> None:
         self._calls: asyncio.Queue[Call | None] = asyncio.Queue()
@@ -48,20 +48,20 @@ class CallEnds:
         raise StopAsyncIteration
 
     def add(self, call: Call) -> None:
-        """Hand over a call that is over."""
+        """Add a call that is over."""
         self._calls.put_nowait(call)
 
     def end(self, error: Exception | None = None) -> None:
-        """Say that there are no more, or that no more of them will be known."""
+        """End the stream: there are no more calls, or, with an error, they cannot be known."""
         if not self._complete:
             self._complete, self._error = True, error
             self._calls.put_nowait(None)
 
 
 class LiveCalls:
-    """Counts the legs in progress, as far as is known: ringing, talking, or perhaps.
+    """Counts the legs in progress, or possibly in progress.
 
-    A call is followed to its end if there is a bound on the legs, or somebody reads the ends.
+    A call is followed to its end if the number of legs is limited, or there is a reader of ends.
     """
 
     def __init__(
@@ -82,16 +82,16 @@ class LiveCalls:
         """Legs in progress, of calls and of dials in flight."""
         self._changed = asyncio.Event()
         self._waiters: dict[str, Waiter] = {}
-        # What nobody holds any more is not collected for anybody.
+        # A weak reference: ends are collected only while a reader holds the stream.
         self._ends: weakref.ref[CallEnds] | None = None
         self._missed = False
         self._dialling = True
 
     def ends(self) -> CallEnds:
-        """Return the stream of ends.
+        """Return the stream of ends, the same for each caller.
 
         Raises:
-            RuntimeError: it would not be complete.
+            RuntimeError: it would be incomplete: a call was placed before.
         """
         ends = self._reader()
         if ends is None:
@@ -99,11 +99,11 @@ class LiveCalls:
                 raise RuntimeError("ask for the ends before the first call is placed, and keep it")
             ends = CallEnds()
             self._ends = weakref.ref(ends)
-            self._look_for_the_end()
+            self._end_if_complete()
         return ends
 
     def take(self, legs: int) -> bool:
-        """Take room for a call, if there is any."""
+        """Reserve room for a call. Return whether there was any."""
         if self._most is not None and self.legs + legs > self._most:
             self._changed.clear()
             return False
@@ -115,17 +115,17 @@ class LiveCalls:
         await self._changed.wait()
 
     def wake(self) -> None:
-        """Let whoever waits for room look again."""
+        """Have those that wait for room check again."""
         self._changed.set()
 
     def free(self, legs: int) -> None:
-        """Give back the room of a call that is over, or was not placed."""
+        """Release the room of a call that is over, or was not placed."""
         self.legs -= legs
         self.wake()
-        self._look_for_the_end()
+        self._end_if_complete()
 
     def placed(self, call: Call, order: DialOrder) -> None:
-        """Follow a call to its end, if that is of use."""
+        """Follow a call to its end, if that is needed."""
         self._missed |= self._reader() is None
         if is_over(call):
             self._over(call, order)
@@ -135,7 +135,7 @@ class LiveCalls:
             self.free(order.legs)
 
     def lost(self, error: CallOutcomeUnknown, order: DialOrder) -> None:
-        """Search for a call that may be in progress. Until that is known, it takes its room."""
+        """Search for a call that may be in progress. Until that is known, it keeps its room."""
         self._missed |= self._reader() is None
         if not self._is_followed:
             self.free(order.legs)
@@ -144,19 +144,19 @@ class LiveCalls:
         else:
             self._workers.start(partial(self._search, error, order))
 
-    def no_more(self) -> None:
-        """Take note that nothing more will be dialled."""
+    def dialling_ended(self) -> None:
+        """Record that nothing more will be dialled."""
         self._dialling = False
-        self._look_for_the_end()
+        self._end_if_complete()
 
-    def leave(self, error: Exception) -> None:
-        """Tell whoever reads the ends that nobody follows the calls any more."""
+    def end_stream(self, error: Exception) -> None:
+        """End the stream of ends with an error, if there is a reader."""
         ends = self._reader()
         if ends is not None:
             ends.end(error)
 
     def drop(self) -> None:
-        """Follow no call any more."""
+        """Stop following calls."""
         for waiter in self._waiters.values():
             self._watcher.drop(waiter)
 
@@ -167,7 +167,7 @@ class LiveCalls:
     def _reader(self) -> CallEnds | None:
         return None if self._ends is None else self._ends()
 
-    def _look_for_the_end(self) -> None:
+    def _end_if_complete(self) -> None:
         ends = self._reader()
         if ends is not None and not self._dialling and not self.legs:
             ends.end()
@@ -179,16 +179,16 @@ class LiveCalls:
         self.free(order.legs)
 
     def _closed(self, error: ConfigurationError, order: DialOrder) -> None:
-        """Free everything once the session is closed: nobody is dialled any more."""
-        self.leave(error)
+        """End the stream, and free the call's room: the session is closed."""
+        self.end_stream(error)
         self.free(order.legs)
 
     def _follow(self, sid: str, order: DialOrder, since: float | None = None) -> None:
-        """Have the shared poll, or a callback, tell when the call is over."""
+        """Watch a call until the shared poll, or a callback, reports that it is over."""
         time = asyncio.get_running_loop().time
         began = time() if since is None else since
 
-        def told(how: Call | ExotelError) -> None:
+        def on_end(how: Call | ExotelError) -> None:
             self._waiters.pop(sid, None)
             if isinstance(how, Call):
                 self._over(how, order)
@@ -196,12 +196,12 @@ class LiveCalls:
                 self._closed(how, order)
             elif isinstance(how, NotFound) or time() - began >= LONGEST_WATCH:
                 self.free(order.legs)
-            else:  # it cannot be read now, and may be in progress nevertheless
+            else:  # it cannot be read now, but may be in progress
                 self._follow(sid, order, began)
 
         terms = WaitOptions(interval=self._interval, priority=Priority.BULK)
         try:
-            waiter = self._watcher.add(sid, terms, told)
+            waiter = self._watcher.add(sid, terms, on_end)
         except ConfigurationError as error:
             self._closed(error, order)
             return
@@ -209,7 +209,7 @@ class LiveCalls:
             self._waiters[sid] = waiter
 
     async def _search(self, error: CallOutcomeUnknown, order: DialOrder) -> None:
-        """Look for a call that may be there until it is over, or certainly is not there."""
+        """Search for the call of a lost dial until it is found, or certainly does not exist."""
         try:
             found = await self._reconciled(error)
         except ConfigurationError as closed:

@@ -1,4 +1,4 @@
-"""What the dials of one `connect_many` have in common, and the request for each of them."""
+"""The settings that the dials of one `connect_many` share, and the request for each dial."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class DialOrder:
     """One dial, ready to be sent.
 
     Attributes:
-        passed: what is dialled, as it was passed.
-        target: the same, with what is said for all where it was a number alone.
+        passed: the target, as it was passed.
+        target: the same as a `DialTarget`; with the plan's settings if only a number was passed.
         request: the request.
         legs: how many legs its call has.
     """
@@ -48,11 +48,11 @@ class DialOrder:
 
 @frozen(kw_only=True)
 class DialPlan:
-    """What all dials of one `connect_many` have in common, and how many may be in progress.
+    """The settings that all dials of one `connect_many` share, and how many may be in progress.
 
     Attributes:
         account_sid: the account the flows belong to.
-        to, flow, caller_id, options: for each target that says nothing else.
+        to, flow, caller_id, options: the defaults for targets that do not set them.
         max_live: legs that may be in progress at once; None: any number.
     """
 
@@ -67,7 +67,7 @@ class DialPlan:
         _checked(self.options)
         events = self.options.get("status_callback_events")
         if events is not None:
-            # An iterator would give them to the first dial alone.
+            # An iterator would be used up by the first dial.
             given = all_of("status_callback_events", events, CallbackEvent)
             self.options["status_callback_events"] = tuple(given)
         whole("max_live", self.max_live, 1)
@@ -87,7 +87,7 @@ class DialPlan:
                 raise InvalidRequest("max_live", 1, _TAKES_TWO)
 
     def check(self, targets: object) -> None:
-        """Look whether the targets can do with what is said for all, if that can be seen at once.
+        """Call `require` for all targets, if they are a list or a tuple.
 
         Raises:
             InvalidRequest: as `require`.
@@ -97,12 +97,12 @@ class DialPlan:
                 self.require(target)
 
     def require(self, passed: object) -> None:
-        """Look whether a target, or what is said for all, says what each dial needs.
+        """Check that a target, or the plan, has the settings that each dial needs.
 
-        Where neither does, that is a mistake of the program rather than of the target.
+        If both lack one, that is an error of the program rather than of the target.
 
         Raises:
-            InvalidRequest: neither does.
+            InvalidRequest: both lack a setting.
         """
         own = passed if isinstance(passed, DialTarget) else None
         if self.caller_id is None and (own is None or own.caller_id is None):
@@ -116,7 +116,7 @@ class DialPlan:
             raise InvalidRequest("to", None, f"give one of to, flow and stream_url, {_FOR_EACH}")
 
     def target_of(self, passed: DialTarget | str) -> DialTarget:
-        """Return a target as it was passed; of a number alone, one with what is said for all."""
+        """Return a target as it was passed; for a number, one with the plan's settings."""
         if isinstance(passed, DialTarget):
             return passed
         return DialTarget(
@@ -131,7 +131,7 @@ class DialPlan:
         """Build the request for a target, and count the legs of its call.
 
         Raises:
-            InvalidRequest: an argument that Exotel would refuse.
+            InvalidRequest: a setting that Exotel would refuse.
         """
         if not isinstance(passed, str | DialTarget):
             raise InvalidRequest("targets", type(passed).__name__, "must be numbers or DialTargets")
@@ -147,13 +147,13 @@ class DialPlan:
         arguments["caller_id"] = target.caller_id or self.caller_id or ""
         options = {**self.options, **_checked(target.options)}
         if to is not None:
-            arguments |= _taken(options, _BETWEEN_TWO, "between two numbers")
+            arguments |= _allowed(options, _BETWEEN_TWO, "between two numbers")
             request = requests.connect(to=to, **arguments)
         elif flow is not None:
-            arguments |= _taken(options, DialOptions.__optional_keys__, "to a flow")
+            arguments |= _allowed(options, DialOptions.__optional_keys__, "to a flow")
             request = requests.connect_to_flow(account_sid=self.account_sid, flow=flow, **arguments)
         else:
-            arguments |= _taken(options, _TO_A_STREAM, "to a stream")
+            arguments |= _allowed(options, _TO_A_STREAM, "to a stream")
             request = requests.connect_to_stream(**arguments)
         request = evolve(request, passed=target)
         return DialOrder(passed=passed, target=target, request=request, legs=legs)
@@ -168,11 +168,11 @@ def _checked(options: object) -> Mapping[str, Any]:
     return options
 
 
-def _taken(options: Mapping[str, Any], known: Collection[str], kind: str) -> dict[str, Any]:
-    """Return the options of a call of a kind; one that is None is as if it was left out.
+def _allowed(options: Mapping[str, Any], known: Collection[str], kind: str) -> dict[str, Any]:
+    """Return the options for a kind of call; None counts as left out.
 
     Raises:
-        InvalidRequest: one is for another kind.
+        InvalidRequest: an option is for another kind.
     """
     for name, value in options.items():
         if value is not None and name not in known:

@@ -1,7 +1,7 @@
-"""Recordings of calls: which link opens one, and what it means when none does.
+"""Downloading recordings: which link to use, and what it means if none of them works.
 
-A call may have two links: one that opens by its signature, for minutes, and one that opens with the
-account's credentials. Neither is there at once, and either may lead nowhere for a while.
+A call may have two links: one that is pre-signed and valid for minutes, and one that needs the
+account's credentials. Neither exists at once, and either may lead nowhere for a while.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _REFUSED: Final = frozenset({400, 401, 403, 404})
 
 
 class RecordingFetcher:
-    """Fetches one recording, by one of its links after the other."""
+    """Fetches one recording, trying its links one after the other."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class RecordingFetcher:
         max_size: object,
         idle_timeout: object,
     ) -> None:
-        """Describe it; nothing is asked for. `get` reads a call that is named by its SID.
+        """Prepare; nothing is sent. `get` reads a call that is given by its SID.
 
         Raises:
-            InvalidRequest: it is no call, or a bound is not above 0.
+            InvalidRequest: `call` does not name a recording, or a limit is not above 0.
         """
         self._pipeline = pipeline
         self._get = get
@@ -71,11 +71,11 @@ class RecordingFetcher:
         self._bounds = Bounds(size=whole("max_size", max_size, 1), idle=idle)
 
     async def download(self, path: object) -> Path:
-        """Fetch it into a file, and return where that is: see `Calls.download_recording`."""
+        """Fetch it into a file, and return its path: see `Calls.download_recording`."""
         target = _target(path)
         part, scope = PartialFile(target), anyio.CancelScope()
 
-        async def see_through() -> Path:
+        async def run() -> Path:
             with scope:
                 try:
                     await part.check()
@@ -87,24 +87,24 @@ class RecordingFetcher:
                         await part.discard()
             raise asyncio.CancelledError
 
-        task = self._pipeline.own(see_through)
-        # A caller who leaves does not read how it ends; without this asyncio would log it.
+        task = self._pipeline.own(run)
+        # If the caller is cancelled, nobody retrieves the exception, and asyncio would log it.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             return await self._pipeline.wait(asyncio.shield(task))
         finally:
             scope.cancel()
-            # Nobody waits for an answer to come; but what was begun is tidied up first.
+            # Do not wait for a response, but for the clean-up of what was begun.
             if part.begun:
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait({task})
 
     async def fetch(self, sink: Sink) -> None:
-        """Fetch it.
+        """Fetch it into a sink.
 
         Raises:
-            ExotelError: none of the links has opened.
-            OSError: the disk refuses.
+            ExotelError: none of the links worked.
+            OSError: it could not be written.
         """
         source, call = self._source, None
         if isinstance(source, Call):
@@ -163,7 +163,7 @@ class RecordingFetcher:
         return _refusal(result, tries)
 
     def _missing(self, call: Call) -> RecordingUnavailable:
-        """Return what it means that there is no recording."""
+        """Return the error for a call without a recording: it may still come, or will not."""
         if not call.is_final:
             return RecordingNotReady("the call was not over when it was read", sid=call.sid)
         ended = call.ended_at or call.updated_at or call.created_at
@@ -176,10 +176,10 @@ class RecordingFetcher:
 
 
 def _nobody_answered(call: Call) -> bool:
-    """Whether it is certain that no party of a call that is over has answered.
+    """Return whether it is certain that no party of a call that is over has answered.
 
     Between two numbers the status may be the second party's, with the first one on the line
-    (VOICE_V1 1.3): then the first leg tells, or that the call, its price known, has cost nothing.
+    (VOICE_V1 1.3): then the first leg decides, or that the price is known and zero.
     """
     details, answered_by = call.details, call.answered_by
     if call.status not in _UNANSWERED or answered_by not in {None, AnsweredBy.NOT_APPLICABLE}:
@@ -189,7 +189,7 @@ def _nobody_answered(call: Call) -> bool:
     if call.direction in {Direction.OUTBOUND_API, Direction.OUTBOUND_DIAL}:
         exophone, to = call.exophone, call.to
         if exophone is not None and (to is None or same_number(to, exophone)):
-            return True  # a call to a flow: there is one party
+            return True  # a call to a flow has only one party
     return call_is_settled(call) and not call.price
 
 
@@ -210,10 +210,10 @@ def _can_be_encoded(name: str) -> bool:
 
 
 def _source_of(call: object) -> Call | str:
-    """Return what names a recording: a call, its SID, or a link.
+    """Return the source of a recording: a call, its SID, or a link.
 
     Raises:
-        InvalidRequest: it is none of them. What is no link is not shown: it may be a secret.
+        InvalidRequest: it is none of them. An invalid link is not shown: it may have a secret.
     """
     if isinstance(call, Call):
         return call
@@ -232,8 +232,8 @@ def _is_meant_as_link(text: str) -> bool:
 
 
 def _links(call: Call) -> list[tuple[str, bool]]:
-    """Return the links, and whether the account's credentials may be sent to their hosts at all."""
-    # The signed one first: nothing secret leaves for it.
+    """Return the links, each with whether the account's credentials may be sent to its host."""
+    # The pre-signed link first: it needs no credentials.
     given = ((call.presigned_recording_url, False), (call.recording_url, True))
     links = [(link, credentials) for link, credentials in given if link is not None]
     usable = [pair for pair in links if is_link(pair[0])]
@@ -253,7 +253,7 @@ def _bad_link(call: Call | None, problem: str) -> InvalidRequest:
 
 def _refusal(result: Download, tries: int) -> APIError:
     status = result.status or 0
-    # Of a link alone nothing is known of the call: one that leads to nothing is not found.
+    # Without the call, nothing more is known: a link that leads to nothing is "not found".
     kind = NotFound if status < 300 or status == 410 else api_error(status)
     try:
         said = HTTPStatus(status).phrase if status >= 300 else "there is nothing, or not yet"
@@ -262,7 +262,7 @@ def _refusal(result: Download, tries: int) -> APIError:
     return kind(
         f"the recording link does not open: {result.problem or said}",
         status=status,
-        # Where a redirect leads is a secret if it is signed.
+        # The target of a redirect may be signed, and then is a secret.
         headers={name: text for name, text in result.headers.items() if name != "location"},
         attempts=tries,
     )

@@ -1,4 +1,4 @@
-"""Calls by their SIDs: one query for up to a hundred, or one request for one."""
+"""Reading calls by SID: up to a hundred with one list query, or one with a request of its own."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from exotel_async.wire import call_query, requests, responses
 from exotel_async.wire.time_range import TimeRange
 
 _SPLITTING: Final = frozenset({400, 413, 414})
-_PATIENCE: Final = 7  # a query, its halves and its quarters: all of them failed
-_MOST_FAILED: Final = 3  # batches in a row of which nothing came
-_MOST_PAGES: Final = 5  # of one batch: the service may give out smaller pages than asked for
+_PATIENCE: Final = 7  # failures in a row: a query, its halves and its quarters
+_MOST_FAILED: Final = 3  # batches in a row that returned nothing
+_MOST_PAGES: Final = 5  # of one batch: the service may return smaller pages than requested
 
 
 @frozen
 class FetchOptions:
-    """What is wanted to know of calls.
+    """Which data of a call to read.
 
     Attributes:
-        details: legs and talk time as well.
-        recording_url_validity: how long recording links are to open; None: Exotel's default.
+        details: whether to read legs and talk time as well.
+        recording_url_validity: how long recording links stay valid; None: Exotel's default.
     """
 
     details: bool = False
@@ -55,12 +55,13 @@ class CallFetcher:
         self._seen = known
         self._read_call = partial(responses.read_call, time_zone=pages.time_zone)
         self._failed = 0
-        # Documented for one call only; in the list it is merely known to have worked.
-        self._gives_details: bool | None = None
+        # Whether list queries return details: documented for one call only, but seen to work in
+        # the list. None: not known yet.
+        self._list_has_details: bool | None = None
 
-    def serves(self, wanted: FetchOptions) -> bool:
-        """Whether a query for many is any good for that, by what it has brought up to now."""
-        return not wanted.details or self._gives_details is not False
+    def can_batch(self, wanted: FetchOptions) -> bool:
+        """Return whether list queries may return what is wanted, as far as is known by now."""
+        return not wanted.details or self._list_has_details is not False
 
     async def single(
         self,
@@ -74,7 +75,7 @@ class CallFetcher:
         """Read one call by a request of its own.
 
         Raises:
-            InvalidRequest: it is no SID.
+            InvalidRequest: `sid` is not a SID.
             NotFound: no such call.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
@@ -85,7 +86,7 @@ class CallFetcher:
             extra=extra,
         )
         call = await self.pipeline.send(request, self._read_call, options, permit=permit)
-        self._seen.saw(call)
+        self._seen.record(call)
         return call
 
     async def batch(
@@ -97,21 +98,21 @@ class CallFetcher:
         time_range: TimeRange | None = None,
         permit: Permit | None = None,
     ) -> dict[str, Call | ExotelError]:
-        """Read up to a hundred calls by one query.
+        """Read up to a hundred calls with one list query.
 
-        The query is cut in halves where it may be its size that fails it, but not for ever.
+        If the query fails and its size may be the cause, it is split in halves, down to a limit.
 
         Args:
-            sids: different SIDs, each of which is `call_query.is_listable`.
-            wanted: what to know of them.
+            sids: distinct SIDs, each of which is `call_query.is_listable`.
+            wanted: what to read of them.
             options: how the query is sent.
             time_range: when they were created, a month at most; None: in the last 31 days.
-            permit: permission to send it once, if there is one already.
+            permit: a permit to send the query once, if there is one already.
 
         Returns:
-            The call, or why it could not be had, for each SID; none for what the answer has left
-            out: calls in progress, older ones, and those that do not exist. What lacks details that
-            are wanted counts as left out.
+            The call, or the error that prevented reading it, by SID. SIDs that the response leaves
+            out have no entry: calls in progress, older ones, and those that do not exist. A call
+            without details that were wanted counts as left out.
 
         Raises:
             ConfigurationError: the session is closed.
@@ -129,15 +130,15 @@ class CallFetcher:
             except ExotelError as error:
                 rest = [sid for sid in part if sid not in answers]
                 any_good = any_good or len(rest) < len(part)
-                in_a_row += _may_be_its_size(error)
-                if not _may_be_its_size(error):
-                    answers |= dict.fromkeys(rest, _of_many(error))
+                in_a_row += _may_be_too_large(error)
+                if not _may_be_too_large(error):
+                    answers |= dict.fromkeys(rest, _error_for_one(error))
                 elif in_a_row >= _PATIENCE or self._failed >= _MOST_FAILED:
                     answers |= {sid: error for each in (rest, *waiting) for sid in each}
                     break
                 else:
                     middle = len(rest) // 2
-                    # One alone is asked for by its own request.
+                    # A single SID is left out here: the caller reads it with its own request.
                     waiting += [half for half in (rest[:middle], rest[middle:]) if len(half) > 1]
             permit = None
         if any_good:
@@ -156,7 +157,7 @@ class CallFetcher:
         permit: Permit | None,
         answers: dict[str, Call | ExotelError],
     ) -> None:
-        """Ask for some of them, and enter what comes."""
+        """Query some of the SIDs, and add the results to `answers`."""
         query = call_query.build_query(
             time_zone=self._pages.time_zone,
             sids=sids,
@@ -173,23 +174,23 @@ class CallFetcher:
             new = [call for call in page.calls if call.sid in missing]
             for call in new:
                 missing.discard(call.sid)
-                self._seen.saw(call)
+                self._seen.record(call)
                 if wanted.details and self._lacks_details(call):
                     lacking.append(call.sid)
                 else:
                     answers[call.sid] = call
-            # There may be a cursor behind the last of them.
+            # The last page may have a cursor, too.
             if cursor is None or not missing or not new:
                 break
-        if lacking and self._gives_details is None:
+        if lacking and self._list_has_details is None:
             await self._check(lacking[0], wanted, options, answers)
 
     def _lacks_details(self, call: Call) -> bool:
         if call.details is not None:
-            self._gives_details = True
+            self._list_has_details = True
             return False
-        # A service that gives them otherwise means null where it says so.
-        return self._gives_details is not True or "Details" not in call.raw
+        # If other calls in lists have details, an explicit null means that this one has none.
+        return self._list_has_details is not True or "Details" not in call.raw
 
     async def _check(
         self,
@@ -198,9 +199,9 @@ class CallFetcher:
         options: SendOptions,
         answers: dict[str, Call | ExotelError],
     ) -> None:
-        """Find out by a call that lacks details whether the list gives none at all."""
+        """Read a call that lacked details singly, to learn whether lists have no details at all."""
         try:
-            # Before the others of its priority: their requests may be about to fail as well.
+            # Ahead of others of its priority, whose list queries may be useless as well.
             permit = await self.pipeline.acquire(options, first=True)
             call = await self.single(sid, wanted, options, permit=permit)
         except ConfigurationError:
@@ -209,22 +210,22 @@ class CallFetcher:
             answers[sid] = error
             return
         answers[sid] = call
-        if call.details is not None and self._gives_details is None:
-            self._gives_details = False
+        if call.details is not None and self._list_has_details is None:
+            self._list_has_details = False
 
 
-def _may_be_its_size(error: ExotelError) -> bool:
-    """Whether a query for many may have failed for its size, so that a smaller one need not."""
+def _may_be_too_large(error: ExotelError) -> bool:
+    """Return whether a list query may have failed because of its size."""
     if isinstance(error, APIError):
         return error.status in _SPLITTING
     return isinstance(error, DecodeError | RequestTimeout)
 
 
-def _of_many(error: ExotelError) -> ExotelError:
-    """Return what the failure of a query for many says of one of them."""
+def _error_for_one(error: ExotelError) -> ExotelError:
+    """Return the error of a list query as the error of one of its SIDs."""
     if not isinstance(error, NotFound):
         return error
-    # It is the list that was not found. Of single calls that says nothing.
+    # The list was not found, which says nothing about single calls.
     many = APIError(
         f"the list of calls was not found: {error.message}",
         status=error.status,

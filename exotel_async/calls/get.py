@@ -1,12 +1,13 @@
-"""Many `calls.get` at a time, in few requests.
+"""Coalescing: many concurrent `calls.get` share few requests.
 
-Gets are collected for one turn of the event loop. A few of them go singly if the budget has tokens
-for them; more, and any that would have to wait, leave up to a hundred at a time as one query. Which
-of them leave is decided when the query gets its permit: those that came meanwhile leave with it.
+Gets are collected for one iteration of the event loop. A few of them are sent singly if the budget
+has tokens for them; more than that, and any that would have to wait, are batched into list queries
+of up to a hundred SIDs. The batch is chosen when the query gets its permit: gets that came while it
+waited are included.
 
-A SID that no query for many is any good for is asked for singly, by one request for all gets of it
-that came before that request left. A get that comes later makes its own: what a caller learns is
-never older than its asking.
+A SID that cannot be read by a list query is read singly, by one request for all gets of it that
+came before that request was sent. A later get makes a request of its own: a result is never older
+than the get that it answers.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ from exotel_async.models import Call
 from exotel_async.wire import call_query
 
 _FEW: Final = 5
-"""Gets in one turn that go singly if they need not wait."""
+"""Gets in one iteration of the loop that are sent singly if they need not wait."""
 
 
 class Coalescer:
-    """Serves the gets of one session."""
+    """Batches the gets of one session."""
 
     def __init__(self, pipeline: Pipeline, fetcher: CallFetcher, known: SeenCalls) -> None:
         self._pipeline = pipeline
@@ -47,7 +48,7 @@ class Coalescer:
         self._queues: dict[BatchKey, GetQueue] = {}
 
     async def get(self, sid: str, wanted: FetchOptions, options: SendOptions) -> Call:
-        """Read one call, alone or with others, in the session's event loop.
+        """Read one call, with a request of its own or a shared one, in the session's event loop.
 
         Raises:
             NotFound: no such call.
@@ -57,7 +58,7 @@ class Coalescer:
         listed = (
             not self._seen.was_live_just_now(sid)
             and call_query.is_listable(sid)
-            and self._fetcher.serves(wanted)
+            and self._fetcher.can_batch(wanted)
         )
         key = BatchKey.of(wanted, options, only=None if listed else sid)
         queue = self._queues.get(key)
@@ -76,7 +77,7 @@ class Coalescer:
         permit = await self._permit_at_once(queue, sid, options)
         left_at = began
         if permit is None:
-            found = await self._together(queue, sid, options)
+            found = await self._join_batch(queue, sid, options)
             if isinstance(found, Call):
                 return found
             left_at = found
@@ -95,7 +96,7 @@ class Coalescer:
     async def _permit_at_once(
         self, queue: GetQueue, sid: str, options: SendOptions
     ) -> Permit | None:
-        """Get a permit to ask singly, if that takes no waiting and they are not too many for it."""
+        """Return a permit to read singly; None if the gets are many, or there is none at once."""
         turn = queue.arrive(sid)
         await asyncio.sleep(0)
         if queue.waiting or len(turn) > _FEW or len(set(turn)) < len(turn):
@@ -103,22 +104,23 @@ class Coalescer:
         try:
             return await self._pipeline.acquire(options, at_once=True)
         except (RateLimitTimeout, LimiterUnavailable):
-            return None  # those that may wait do so together
+            return None  # wait in a batch, if waiting is allowed
 
-    async def _together(self, queue: GetQueue, sid: str, options: SendOptions) -> Call | float:
-        """Wait to be part of a query, and for its result.
+    async def _join_batch(self, queue: GetQueue, sid: str, options: SendOptions) -> Call | float:
+        """Join a batched query and wait for its result.
 
         Returns:
-            The call; or, if it is to be asked for singly, when the budget has let it through.
+            The call; or, if it must be read singly, the loop time at which the batch got its
+            permit.
         """
         loop = asyncio.get_running_loop()
         answer: PendingGet = loop.create_future()
         with self._pipeline.reports.request(None) as report:
             report.queued(options.priority)
             timers = queue.join(sid, answer, options, report)
-            if not queue.called:
-                queue.called = True
-                loop.call_soon(self._call_senders, queue)
+            if not queue.starting_senders:
+                queue.starting_senders = True
+                loop.call_soon(self._start_senders, queue)
             try:
                 return await answer
             except RateLimitTimeout as error:
@@ -127,15 +129,15 @@ class Coalescer:
                     raise outage from None
                 if queue.key.patience is None:
                     raise
-                # The sender has waited for the most patient one of them.
+                # The sender waited as long as the most patient get of the batch.
                 raise options.refusal(error) from None
             finally:
                 queue.leave(sid, answer)
                 for timer in timers:
                     timer.cancel()
 
-    def _call_senders(self, queue: GetQueue) -> None:
-        queue.called = False
+    def _start_senders(self, queue: GetQueue) -> None:
+        queue.starting_senders = False
         try:
             while queue.unserved:
                 queue.senders.append(
@@ -145,7 +147,7 @@ class Coalescer:
             queue.refuse_all(error)
 
     async def _send_batch(self, queue: GetQueue) -> None:
-        """Wait for permission to send, and ask for the calls wanted then."""
+        """Wait for a permit, then read the calls that are waiting at that moment."""
         time = asyncio.get_running_loop().time
         began = time()
         max_wait = None if queue.key.patience is None else max(0.0, queue.latest - began)
@@ -154,17 +156,18 @@ class Coalescer:
             permit = await self._pipeline.acquire(options)
         except RateLimitTimeout as error:
             queue.retire(asyncio.current_task())
-            # If it is refused at once, so are they. If it has waited, some have come after it.
+            # Refused at once, all gets are refused. After a wait, some may have come later and
+            # have time left.
             at_once = max_wait is None or time() - began < max_wait / 2
             if at_once or time() >= queue.latest:
                 queue.refuse_unserved(error)
-            self._call_senders(queue)
+            self._start_senders(queue)
         except asyncio.CancelledError:
-            # Not cancelled by the queue: somebody may cancel all tasks.
+            # If it was not the queue that cancelled it: all tasks may have been cancelled.
             if queue.retire(asyncio.current_task()) and queue.is_awaited:
-                self._call_senders(queue)
+                self._start_senders(queue)
             raise
-        except Exception as error:  # noqa: BLE001 - a limiter of the user's own; raised to them
+        except Exception as error:  # noqa: BLE001 - of a user's limiter; raised to the callers
             queue.retire(asyncio.current_task())
             queue.refuse_all(error)
         else:
@@ -172,19 +175,19 @@ class Coalescer:
             await self._serve(queue, options, permit)
 
     async def _serve(self, queue: GetQueue, options: SendOptions, permit: Permit) -> None:
-        """Take the gets that wait, ask, and give each its result."""
+        """Take the waiting gets, read their calls, and resolve each."""
         wanted = queue.key.wanted
         batch = GetBatch(queue.take(), asyncio.current_task())
         if not batch.sids:
             permit.release()
             return
         try:
-            if not self._fetcher.serves(wanted):
+            if not self._fetcher.can_batch(wanted):
                 for sid in batch.sids[1:]:
-                    batch.tell(sid, None)
+                    batch.resolve(sid, None)
             sids = batch.sids
             if len(sids) == 1:
-                batch.tell(
+                batch.resolve(
                     sids[0], await self._fetcher.single(sids[0], wanted, options, permit=permit)
                 )
                 return
@@ -192,30 +195,30 @@ class Coalescer:
             failed = {sid: end for sid, end in answers.items() if isinstance(end, ExotelError)}
             for sid in sids:
                 if sid not in failed:
-                    batch.tell(sid, answers.get(sid))
+                    batch.resolve(sid, answers.get(sid))
             if failed:
-                await self._ask_one(batch, failed, wanted, options)
-        except Exception as error:  # noqa: BLE001 - raised to each of them
-            batch.tell_rest(error)
+                await self._probe_one(batch, failed, wanted, options)
+        except Exception as error:  # noqa: BLE001 - raised to each caller
+            batch.resolve_rest(error)
         finally:
-            batch.tell_rest(None)
+            batch.resolve_rest(None)
 
-    async def _ask_one(
+    async def _probe_one(
         self,
         batch: GetBatch,
         failed: Mapping[str, Exception],
         wanted: FetchOptions,
         options: SendOptions,
     ) -> None:
-        """Ask for one of them, to see if each would fail singly as the query for many has."""
+        """Read one failed call singly, to see whether the others would fail in the same way."""
         first = next(iter(failed))
         try:
-            batch.tell(first, await self._fetcher.single(first, wanted, options))
+            batch.resolve(first, await self._fetcher.single(first, wanted, options))
         except ExotelError as error:
-            batch.tell(first, error)
+            batch.resolve(first, error)
             if type(error) is type(failed[first]):
                 for sid in batch.sids:
-                    batch.tell(sid, failed[sid])
+                    batch.resolve(sid, failed[sid])
 
 
 def _rest(limit: float | None, spent: float) -> float | None:

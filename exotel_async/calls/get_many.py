@@ -1,4 +1,4 @@
-"""Many calls by their SIDs, in the fewest requests: `exotel.calls.get_many`."""
+"""Reading many calls by SID in the fewest requests: `exotel.calls.get_many`."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class CallResult(Value):
     Attributes:
         sid: the SID, as it was passed.
         call: the call; None where there is an error.
-        error: `NotFound` where no such call; else what went wrong. Its `sid` is this one. None with
-            a call.
+        error: `NotFound` if there is no such call, else what went wrong; its `sid` is this one.
+            None if there is a call.
     """
 
     sid: str
@@ -49,18 +49,18 @@ class CallResult(Value):
         """Return the call.
 
         Raises:
-            ExotelError: the error, where there is one.
+            ExotelError: the error, if there is one.
         """
         if self.call is not None:
             return self.call
-        # A copy: many may share one error, and raising it leaves a trace in it.
+        # A copy: several results may share one error, and raising it adds a traceback to it.
         error = copy(self.error) if self.error else NotFound("no such call", status=404)
         error.sid = self.sid
         raise error
 
 
 def result_of(sid: str, end: Call | ExotelError) -> CallResult:
-    """Return the result for a SID, with a copy of an error: many may share one."""
+    """Return the result for a SID, with a copy of an error: several may share one."""
     if isinstance(end, Call):
         return CallResult(sid, end)
     own = copy(end)
@@ -69,7 +69,7 @@ def result_of(sid: str, end: Call | ExotelError) -> CallResult:
 
 
 def refusal_of(sid: str) -> CallResult | None:
-    """Return the result for what is no SID; None for what may be one."""
+    """Return the result for a value that cannot be a SID; None if it may be one."""
     try:
         segment("sid", sid)
     except InvalidRequest as error:
@@ -88,8 +88,8 @@ class FetchStatistics(Value):
         failed: SIDs that could not be looked up; each has its error.
         requests: requests sent so far.
         rate: SIDs answered per second so far.
-        total: SIDs there are; None where the input does not say.
-        time_left: how long the rest takes at that rate; None where that is not known.
+        total: the number of SIDs; None if the input has no length.
+        time_left: how long the rest takes at that rate; None if unknown.
     """
 
     done: int
@@ -103,7 +103,7 @@ class FetchStatistics(Value):
 
 
 class _RequestCount:
-    """How many requests were sent. It does not refer to the stream, which is freed when unused."""
+    """Counts requests, without a reference to the stream, which is to be freed when unused."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -113,7 +113,7 @@ class _RequestCount:
 
 
 class CallResults(ResultStream[CallResult]):
-    """A stream of `CallResult`, one for each SID, in the order the answers come.
+    """A stream of `CallResult`, one for each SID, in the order the responses arrive.
 
     Use it as ``async with exotel.calls.get_many(sids) as results: async for result in results``:
     leaving the block ends what is in progress.
@@ -146,10 +146,10 @@ class CallResults(ResultStream[CallResult]):
         self._started = time.monotonic()
         self._requests = _RequestCount()
         self._options = evolve(options, on_send=self._requests.add)
-        # Of the queries for many, one after the other; newest first.
+        # Those of the list queries, one after the other; newest first.
         self._ranges: Sequence[TimeRange | None] = (None,)
         self._planner = BatchPlanner(0, batch_size)
-        self._hungry = asyncio.Event()
+        self._input_needed = asyncio.Event()
         self._changed = asyncio.Event()
         self._input_ended = False
         self._dry = False
@@ -169,7 +169,7 @@ class CallResults(ResultStream[CallResult]):
             self._on_progress(self.statistics())
 
     def statistics(self) -> FetchStatistics:
-        """Return the progress so far, without what was not taken out of the stream yet."""
+        """Return the progress so far; results count when they are taken from the stream."""
         done = self._found + self._missing + self._failed
         rate, time_left = pace(done, self._input.total, self._started)
         return FetchStatistics(
@@ -184,7 +184,7 @@ class CallResults(ResultStream[CallResult]):
         )
 
     async def _run(self) -> None:
-        """Work until all is answered."""
+        """Work until all SIDs have a result."""
         await self._prepare()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -197,11 +197,11 @@ class CallResults(ResultStream[CallResult]):
             raise several.exceptions[0] from None
 
     async def _prepare(self) -> None:
-        """Fix what is asked for, in which order."""
+        """Fix the time ranges of the list queries, and plan the stages."""
         if self._since is not None or self._until is not None:
             time_range = await self._pages.fix(self._since, self._until, self._options)
             self._ranges = list(time_range.windows(newest_first=True))
-        if not self._fetcher.serves(self._wanted):
+        if not self._fetcher.can_batch(self._wanted):
             self._ranges = ()
         self._planner = BatchPlanner(len(self._ranges), self._batch_size)
 
@@ -210,9 +210,9 @@ class CallResults(ResultStream[CallResult]):
         loop = asyncio.get_running_loop()
         most = self._batch_size
         while not self._input_ended:
-            await self._hungry.wait()
-            self._hungry.clear()
-            # It may give no more before it has answers to what it gave, and that be waiting here.
+            await self._input_needed.wait()
+            self._input_needed.clear()
+            # The input may wait for results of SIDs that are still waiting for a full batch.
             timer = loop.call_later(LINGER, self._run_dry)
             try:
                 sids = await self._fetcher.pipeline.wait(self._input.take(most))
@@ -236,7 +236,7 @@ class CallResults(ResultStream[CallResult]):
         self._changed.set()
 
     def _enter(self, sids: Iterable[str]) -> list[CallResult]:
-        """Take in what is to be asked for; return what is not."""
+        """Enter the SIDs into the planner; return the results of those that cannot be SIDs."""
         refused: list[CallResult] = []
         for sid in sids:
             refusal = refusal_of(sid)
@@ -252,9 +252,9 @@ class CallResults(ResultStream[CallResult]):
             answered: list[CallResult] = []
             left: list[str] = []
             try:
-                answered, left = await self._do(stage, sids)
+                answered, left = await self._fetch(stage, sids)
             except ConfigurationError as error:
-                # The session is closed. What the others get to know before they meet it counts.
+                # The session is closed. Results that other workers still get are given.
                 self._error, self._stopped = error, True
             self._planner.done(stage, left)
             self._changed.set()
@@ -262,23 +262,23 @@ class CallResults(ResultStream[CallResult]):
                 await self._give(*answered)
 
     async def _next_job(self) -> tuple[int, list[str]] | None:
-        """Wait for something to do; None when there is nothing more."""
+        """Wait for SIDs to read; return None at the end."""
         while not self._stopped:
             job = self._planner.take(ended=self._input_ended, dry=self._dry)
             if job is not None:
                 return job
             if self._input_ended and self._planner.is_empty:
                 return None
-            self._hungry.set()
+            self._input_needed.set()
             self._changed.clear()
             await self._changed.wait()
         return None
 
-    async def _do(self, stage: int, sids: list[str]) -> tuple[list[CallResult], list[str]]:
-        """Ask; return what was answered, and which SIDs the next stage has to ask for.
+    async def _fetch(self, stage: int, sids: list[str]) -> tuple[list[CallResult], list[str]]:
+        """Read the SIDs; return the results, and the SIDs that are left to the next stage.
 
         Raises:
-            ConfigurationError: nothing can be asked any more.
+            ConfigurationError: the session is closed.
         """
         wanted, options = self._wanted, self._options
         if stage == self._planner.last:
@@ -296,8 +296,8 @@ class CallResults(ResultStream[CallResult]):
             time_range = self._pages.askable(time_range)
         different = list(dict.fromkeys(sids))
         gone = time_range is not None and time_range.is_empty
-        # A request for one always has the last word on it.
-        if len(different) == 1 or gone or not self._fetcher.serves(wanted):
+        # Single requests, in the last stage, decide about every SID that is left.
+        if len(different) == 1 or gone or not self._fetcher.can_batch(wanted):
             return [], sids
         answers = await self._fetcher.batch(different, wanted, options, time_range=time_range)
         answered = [result_of(sid, answers[sid]) for sid in sids if sid in answers]

@@ -1,4 +1,4 @@
-"""Gets that wait to share a request, and those that have left in one together. Nothing is sent."""
+"""Queues of gets that wait to share a request, and batches of those being read; without I/O."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from exotel_async.models import Call
 from exotel_async.wire import call_query
 
 PendingGet = asyncio.Future[Call | float]
-"""A call; or, if it is to be asked for singly, when the budget has let it through."""
+"""The result of a get: the call; or, if it must be read singly, when its batch got its permit."""
 PendingGets = dict[str, list[PendingGet]]
-"""The gets that wait for each SID."""
+"""The waiting gets by SID."""
 
 
 @frozen
 class BatchKey:
-    """What gets must share to share a request.
+    """What gets must have in common to share a request.
 
     Attributes:
-        wanted: what is wanted to know.
-        priority: that of their requests.
-        patience: seconds they may wait for the budget, to a power of two; None: any time.
-        only: the SID, if no query for many is any good for it.
+        wanted: what to read of the calls.
+        priority: the priority of their requests.
+        patience: the binary exponent of the seconds they may wait for the budget; -inf: they do
+            not wait; None: no limit.
+        only: the SID, if it cannot be read by a list query.
     """
 
     wanted: FetchOptions
@@ -45,43 +46,43 @@ class BatchKey:
     def of(cls, wanted: FetchOptions, options: SendOptions, *, only: str | None) -> BatchKey:
         """Return the key of a get."""
         limit = options.patience
-        # Those that do not wait at all are of one mind, and nobody else is of it.
+        # Gets that must not wait at all share a key of their own.
         within = None if limit == math.inf else math.frexp(limit)[1] if limit else -math.inf
         return cls(wanted, options.priority, within, only)
 
 
 class GetQueue:
-    """The gets of one key that have not left yet, by SID and in order, and the senders for them."""
+    """The waiting gets of one key, by SID and in order, and the tasks that will send them."""
 
     def __init__(self, key: BatchKey) -> None:
         self.key: Final = key
         self.waiting: PendingGets = {}
         self.senders: list[asyncio.Task[None]] = []
-        """Tasks that wait for permission to send some of them."""
-        self.called: bool = False
+        """Tasks that each wait for a permit to send a batch."""
+        self.starting_senders: bool = False
         """Whether more senders are about to be started."""
         self.latest: float = 0.0
-        """When the most patient one has waited long enough, if they do not wait for ever."""
+        """The latest deadline of the waiting gets, in loop time, if they have one."""
         self.users: int = 0
-        """Gets that are not over."""
+        """Gets that have not returned yet."""
         self._arriving: list[str] | None = None
         self._reports: dict[PendingGet, RequestReport] = {}
 
     def arrive(self, sid: str) -> list[str]:
-        """Join the SIDs that come in this turn of the loop; they are complete in the next one."""
+        """Add a SID to those of this iteration of the loop; return them, complete in the next."""
         if self._arriving is None:
             self._arriving = []
-            asyncio.get_running_loop().call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._end_iteration)
         self._arriving.append(sid)
         return self._arriving
 
     def join(
         self, sid: str, answer: PendingGet, options: SendOptions, report: RequestReport
     ) -> Iterable[asyncio.TimerHandle]:
-        """Wait to be part of a query; the report is notified when it leaves with one.
+        """Queue a get for a batched query; `report` is notified when the query gets its permit.
 
         Returns:
-            What ends its waiting when its time has come, to be cancelled when it is over before.
+            Timers that fail the get at its deadlines; cancel them when it is done.
         """
         if not self.waiting:
             self.latest = 0.0
@@ -96,27 +97,27 @@ class GetQueue:
         return [
             loop.call_at(now + limit, self._give_up, sid, answer, limit, whole)
             for limit, whole in ((options.max_wait, False), (options.timeout, True))
-            # One that does not wait at all is refused by the budget, unless there is a token.
+            # With max_wait=0 the limiter refuses at once, unless there is a token.
             if limit is not None and (limit > 0 or whole)
         ]
 
     def leave(self, sid: str, answer: PendingGet) -> None:
-        """Take one out that is not waited for any more."""
+        """Remove a get that is no longer awaited."""
         self._reports.pop(answer, None)
         if self._holds(sid, answer):
             self.waiting[sid].remove(answer)
             if not self.waiting[sid]:
                 del self.waiting[sid]
-                self._dismiss()
+                self._cancel_spare_senders()
 
     def take(self) -> PendingGets:
-        """Take out the first of them, as many as a query takes."""
+        """Remove and return the first gets, up to the size of a query."""
         taken: PendingGets = {}
         left: list[str] = []
         for sid, answers in self.waiting.items():
             if len(taken) == call_query.MOST_SIDS:
                 break
-            # Those that were cancelled in this turn have not left yet.
+            # Gets cancelled in this iteration of the loop are still in the queue.
             if all(answer.done() for answer in answers):
                 left.append(sid)
             else:
@@ -128,28 +129,28 @@ class GetQueue:
                 report = self._reports.pop(answer, NULL_REPORT)
                 if not answer.done():
                     report.granted()
-        self._dismiss()
+        self._cancel_spare_senders()
         return taken
 
     @property
     def unserved(self) -> int:
-        """How many of them, the last ones, have no sender."""
+        """The number of SIDs, at the end of the queue, that have no sender."""
         return max(0, len(self.waiting) - len(self.senders) * call_query.MOST_SIDS)
 
     def refuse_unserved(self, error: Exception) -> None:
-        """Take those out, and give them the error."""
+        """Remove the gets without a sender, and fail them with the error."""
         for sid in list(islice(reversed(self.waiting), self.unserved)):
-            tell(self.waiting.pop(sid), error)
+            resolve(self.waiting.pop(sid), error)
 
     def refuse_all(self, error: Exception) -> None:
-        """Take all of them out, and give them the error."""
+        """Remove all gets, and fail them with the error."""
         refused, self.waiting = self.waiting, {}
-        self._dismiss()
+        self._cancel_spare_senders()
         for answers in refused.values():
-            tell(answers, error)
+            resolve(answers, error)
 
     def retire(self, sender: asyncio.Task[None] | None) -> bool:
-        """Remove a sender. Whether it was still expected to send."""
+        """Remove a sender. Return whether it was still expected to send."""
         if sender is None or sender not in self.senders:
             return False
         self.senders.remove(sender)
@@ -157,23 +158,23 @@ class GetQueue:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether anybody waits who was not cancelled in this turn."""
+        """Whether any waiting get was not cancelled."""
         return any(not answer.done() for answers in self.waiting.values() for answer in answers)
 
-    def _turn(self) -> None:
+    def _end_iteration(self) -> None:
         self._arriving = None
 
     def _holds(self, sid: str, answer: PendingGet) -> bool:
         return answer in self.waiting.get(sid, ())
 
-    def _dismiss(self) -> None:
-        """Cancel the senders for whom nothing is left: a permit they got would be wasted."""
+    def _cancel_spare_senders(self) -> None:
+        """Cancel the senders that are no longer needed: their permits would be wasted."""
         needed = math.ceil(len(self.waiting) / call_query.MOST_SIDS)
         while len(self.senders) > needed:
             self.senders.pop().cancel()
 
     def _give_up(self, sid: str, answer: PendingGet, limit: float, whole: bool) -> None:
-        """End the waiting of one: for the budget, or for the whole of it."""
+        """Fail a get at a deadline; `whole` is whether that is its timeout, not its `max_wait`."""
         if answer.done():
             return
         if self._holds(sid, answer):
@@ -183,48 +184,48 @@ class GetQueue:
 
 
 class GetBatch:
-    """Gets that have left together, until they have their results."""
+    """Gets that are read together, until each has its result."""
 
     def __init__(self, taken: PendingGets, sender: asyncio.Task[None] | None) -> None:
         self._taken = taken
-        self._carrier = sender
+        self._sender = sender
         self._left_at = asyncio.get_running_loop().time()
         self._open = sum(map(len, taken.values()))
         for sid, answers in taken.items():
             for answer in answers:
-                answer.add_done_callback(partial(self._left, sid))
+                answer.add_done_callback(partial(self._answer_done, sid))
 
     @property
     def sids(self) -> list[str]:
         """The SIDs that have no result yet."""
         return list(self._taken)
 
-    def tell(self, sid: str, found: Call | Exception | None) -> None:
-        """Give those that wait for a SID its result; None: they are to ask singly."""
+    def resolve(self, sid: str, found: Call | Exception | None) -> None:
+        """Resolve the gets of a SID; None: they must read it singly."""
         answers = self._taken.pop(sid)
         self._open -= sum(not answer.done() for answer in answers)
-        tell(answers, self._left_at if found is None else found)
+        resolve(answers, self._left_at if found is None else found)
 
-    def tell_rest(self, found: Exception | None) -> None:
-        """Give the same to all SIDs that have no result yet."""
+    def resolve_rest(self, found: Exception | None) -> None:
+        """Resolve all SIDs that have no result yet in the same way."""
         for sid in self.sids:
-            self.tell(sid, found)
+            self.resolve(sid, found)
 
-    def _left(self, sid: str, _: PendingGet) -> None:
+    def _answer_done(self, sid: str, _: PendingGet) -> None:
         if sid in self._taken:
             self._open -= 1
-            if not self._open and self._carrier is not None:
-                # Nobody is left: nothing is asked again, and no permit waited for.
-                self._carrier.cancel()
+            if not self._open and self._sender is not None:
+                # All callers have left: send nothing more, and wait for no permit.
+                self._sender.cancel()
 
 
-def tell(answers: Iterable[PendingGet], found: Call | float | Exception) -> None:
-    """Give the result to all that still wait."""
+def resolve(answers: Iterable[PendingGet], found: Call | float | Exception) -> None:
+    """Set the result of all gets that are still waiting."""
     for answer in answers:
         if answer.done():
             continue
         if isinstance(found, ExotelError):
-            # Each raises its own: a raised error carries the trace of where it was raised.
+            # A copy for each caller: raising an error adds a traceback to it.
             answer.set_exception(copy.copy(found))
         elif isinstance(found, Exception):
             answer.set_exception(found)

@@ -1,10 +1,10 @@
-"""The default intervals at which Exotel is asked about a call."""
+"""The default intervals for polling a call."""
 
 from __future__ import annotations
 
 from typing import Final
 
 FIRST_POLL: Final = 5.0
-"""Seconds until a call that is waited for is asked for first."""
+"""Seconds until the first poll for a call that is waited for."""
 FIRST_LOOK: Final = 30.0
-"""Seconds between the first look for the call of a lost dial and the second."""
+"""Seconds between the first and the second search for the call of a lost dial."""

@@ -1,7 +1,7 @@
-"""Call records: a list of calls that is read page by page, and can be continued elsewhere.
+"""Call records: a list of calls that is read page by page, and can be resumed elsewhere.
 
-A range of time is cut into windows that Exotel takes. Its end is fixed once, so that calls made
-while it is read do not move what is still to come.
+A time range is split into windows that Exotel accepts. Its end is fixed once, so that calls made
+during reading do not shift the pages still to come.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("exotel_async")
 
 MOST_CONCURRENT: Final = 16
-"""Slices read side by side at most: more do not fit into the budget at any round trip."""
+"""Slices read in parallel at most: more exceed the budget at any round-trip time."""
 
 
 @define
 class _Reading:
-    """How far one reader has come.
+    """The progress of one reader.
 
     Attributes:
         position: where it is in the list.
-        left: how many calls it may still give; None: no limit.
-        any_given: whether it has given one.
-        closed: whether what it reads ahead was closed: it cannot continue.
+        left: how many calls it may still yield; None: no limit.
+        any_given: whether it has yielded any.
+        closed: whether its read-ahead was closed, so that it cannot continue.
     """
 
     position: Position
@@ -56,13 +56,13 @@ class _Reading:
 
 
 class CallRecords:
-    """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
+    """A list of calls: `exotel.calls.list(...)`. Nothing is sent until it is read.
 
     ``async for call in records`` reads it to its end, `pages` does so page by page, and ``await
-    records`` reads the first page alone. Each of them begins at the beginning; the end of the range
-    is fixed by the first. To stop, leave the loop. After a step of an iterator that failed, or was
-    cancelled, the next one asks again. A list with `concurrency` reads ahead; put it in
-    ``async with contextlib.aclosing(records)`` where it must have stopped when the block is left.
+    records`` reads only the first page. Each of them starts from the beginning; the first one fixes
+    the end of the range. To stop, leave the loop. If a step of an iterator fails or is cancelled,
+    the next step tries again. A list with `concurrency` reads ahead; use ``async with
+    contextlib.aclosing(records)`` to make sure that this has stopped when the block is left.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CallRecords:
         concurrency: int = 1,
     ) -> None:
         now = datetime.now(query.time_zone)
-        # With a token they do not count, and may have become too old since it was written.
+        # With a token they are ignored, and may have become too old since it was written.
         self._since, self._until = (
             check_range(since, until, now=now)
             if resume is None
@@ -101,7 +101,7 @@ class CallRecords:
                 )
             self._resumed = time_range, position
         if limit is not None and not query.statuses:
-            # What is known of its second comes again, on the first page.
+            # The first page repeats the calls already given of the token's second.
             known = 0 if self._resumed is None else len(self._resumed[1].sids)
             query = evolve(query, page_size=min(limit + known, query.page_size))
         self._source = source
@@ -119,21 +119,21 @@ class CallRecords:
         return self._first_page().__await__()
 
     def pages(self) -> AsyncGenerator[CallPage, None]:
-        """Read the list page by page. A page's `total` is that of its window of 30 days at most.
+        """Read the list page by page. A page's `total` is that of its window of at most 30 days.
 
         Raises:
-            ExotelError: a page could not be had; `resume_token` says where to continue.
+            ExotelError: a page could not be read; `resume_token` says where to continue.
         """
         begin = cache(self._begin)
         return Steps(lambda: self._pages(self._concurrency, begin()))
 
     @property
     def resume_token(self) -> str | None:
-        """Where to continue after what was given out last, for `calls.list(resume=...)`.
+        """A token to continue after the last call that was given, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
-        order; the range is in it, so that it never leads to calls that are newer than this list:
-        `calls.changes` gives those. None before anything was read.
+        order. It contains the time range, so it never gives calls that are newer than this list:
+        use `calls.changes` for those. None before anything was read.
         """
         if self._time_range is None or self._position is None:
             return None
@@ -142,7 +142,7 @@ class CallRecords:
         )
 
     async def aclose(self) -> None:
-        """End all reading ahead. Reading on nevertheless raises a ConfigurationError."""
+        """Stop all reading ahead. Reading on after this raises a ConfigurationError."""
         for parallel in list(self._parallel):
             await parallel.aclose()
 
@@ -161,11 +161,11 @@ class CallRecords:
         async with aclosing(self._limited(self._concurrency, reading)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    reading.position.passed(call)
+                    reading.position.advance(call)
                     yield call
 
     async def _first_page(self) -> CallPage:
-        # One after the other: what is read ahead would be thrown away.
+        # Without concurrency: pages read ahead would be thrown away.
         async with aclosing(self._pages(1, self._begin())) as pages:
             async for page in pages:
                 return page
@@ -175,11 +175,11 @@ class CallRecords:
         async with aclosing(self._limited(concurrency, reading)) as pages:
             async for page in pages:
                 for call in page.calls:
-                    reading.position.passed(call)
+                    reading.position.advance(call)
                 yield page
 
     def _begin(self) -> _Reading:
-        """Start a place of its own for a reader; the last one to start is what is resumed."""
+        """Start a reader at a position of its own; `resume_token` is that of the last to start."""
         if self._resumed is None:
             position = Position(self._query.newest_first)
         else:
@@ -203,8 +203,8 @@ class CallRecords:
                 reading.left -= len(page.calls)
                 if reading.left <= 0:
                     return
-        # A program that reads a limited number at a time may ask once more to see that there are
-        # none.
+        # With a limit the end is not recorded: a program that reads a limited number at a time may
+        # resume once more, and find none.
         reading.position.ended = reading.left is None
         if self._resumed is not None and self._until_now and not reading.any_given:
             logger.warning(
@@ -249,7 +249,7 @@ class CallRecords:
             reading.closed = parallel.closed
 
     async def _fixed(self) -> TimeRange:
-        """Return the whole range, the same for all readers."""
+        """Return the whole time range, which the first reader fixes for all."""
         if self._time_range is None:
             if self._resumed is None:
                 time_range = await self._source.fix(self._since, self._until, self._options)

@@ -1,4 +1,4 @@
-"""Asking for pages of call records, and for the range of time they may be asked for."""
+"""Requesting pages of call records, and the time range that may be requested."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from exotel_async.wire.request import Request
 from exotel_async.wire.time_range import SECOND, TimeRange, oldest
 
 USUAL: Final = timedelta(days=30)
-"""How far back a range goes whose beginning was not said."""
+"""The length of a range without a given beginning."""
 
 _TRIES: Final = 3
-"""Times a page is asked for that comes, but cannot be read."""
-# A clock is not a day off without anybody noticing: what is further from a limit keeps to it.
+"""Requests for a page whose responses cannot be decoded."""
+# No clock is off by a day unnoticed: a time further than that from a limit is certainly within it.
 _CERTAIN: Final = timedelta(days=1)
-# The oldest second that may be asked for moves on while a request waits for the budget.
+# The oldest second that may be requested moves on while a request waits for the budget.
 _MARGIN: Final = timedelta(minutes=1)
 
 
@@ -42,10 +42,10 @@ class PageFetcher:
         *,
         permit: Permit | None = None,
     ) -> CallPage:
-        """Ask for a page, and again where what came could not be read.
+        """Request a page, and again if the response cannot be decoded.
 
         Raises:
-            ExotelError: there is none.
+            ExotelError: the page could not be read.
         """
         for _ in range(_TRIES - 1):
             try:
@@ -57,9 +57,9 @@ class PageFetcher:
     async def fix(
         self, since: datetime | None, until: datetime | None, options: SendOptions
     ) -> TimeRange:
-        """Fix a range of time: an end in the service's future would be refused.
+        """Return a time range with fixed ends: Exotel would refuse one that ends in its future.
 
-        Where nothing is known of the service's clock, the smallest of queries shows it.
+        If the service's clock is not known yet, a minimal query is sent to learn it.
         """
         if until is None or until > self.now() - _CERTAIN:
             await self.learn_clock(options)
@@ -70,26 +70,26 @@ class PageFetcher:
         return time_range
 
     async def prepare(self, time_range: TimeRange, options: SendOptions) -> None:
-        """Make sure that `askable` can be relied on."""
+        """Learn the service's clock if the range is so old that `askable` needs it."""
         if time_range.since < self._oldest() + _CERTAIN:
             await self.learn_clock(options)
 
     async def learn_clock(self, options: SendOptions) -> None:
-        """Make sure that something is known of the service's clock."""
-        # Once: an answer without a `Date` is not going to have one the next time.
+        """Learn the service's clock from a minimal query, if it is not known yet."""
+        # Only once: if the response has no `Date`, the next one will not have it either.
         if self._pipeline.server_clock.now() is None and not self._probed:
             await self.fetch(call_query.probe(), options)
             self._probed = True
 
     def now(self) -> datetime:
-        """Return the second the service's clock has reached, UTC; by ours if it is not known."""
+        """Return the service's time in whole seconds, UTC; this machine's if it is not known."""
         now = self._pipeline.server_clock.now() or datetime.now(UTC)
         return now.replace(microsecond=0)
 
     def askable(self, time_range: TimeRange) -> TimeRange:
-        """Return what of a range is not too old to be asked for in the next minute.
+        """Return the part of a range that is recent enough to be requested in the next minute.
 
-        What has been cut once stays as it is for another minute.
+        A range cut here is not cut again within another minute.
         """
         limit = self._oldest() + _MARGIN
         return (
@@ -99,5 +99,5 @@ class PageFetcher:
         )
 
     def _oldest(self) -> datetime:
-        # By the account's calendar, which is in another month for some hours.
+        # By the account's calendar, whose month differs from UTC's for some hours.
         return oldest(self.now().astimezone(self.time_zone)).astimezone(UTC)

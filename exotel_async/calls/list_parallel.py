@@ -1,8 +1,8 @@
-"""Call records read side by side and given out in order.
+"""Reading slices of call records in parallel, and yielding them in order.
 
-One cursor reader asks for a page only when it has the one before: at long round trips that
-cannot use up the budget. So the range is cut into slices, as many at a time as are wanted, each of
-a few pages and read whole.
+A cursor reader requests a page only when it has the previous one, which cannot use up the budget at
+long round trips. So the range is cut into slices of a few pages each, and several slices are read
+at a time.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from exotel_async.wire.time_range import TimeRange
 
 CLOSED: Final = "this list of calls was closed while it was read"
 LONGEST_SLICE: Final = 8
-"""Pages of a slice, at most: what waits for its turn must fit into memory."""
+"""Pages of a slice, at most: those that wait for their turn must fit into memory."""
 AHEAD: Final = 2
-"""Slices waiting or being read, for each that is read at a time: a short one is not waited for."""
+"""Slices in memory for each one read at a time: after a short slice, a worker reads the next."""
 
 _USUAL_SLICE: Final = 7  # pages: calls are not spread evenly, and a slice too long is cut again
-# Parts of a slice. One without calls costs a request all the same: nights and holidays are to be
-# met before they are cut up.
+# Parts that a slice is cut into at most. An empty part costs a request, too: this keeps nights and
+# holidays from being cut into many.
 _MOST_PARTS: Final = 4
 
 
 @define(eq=False)
 class _Slice:
-    """A part of the range: its pages come into the line in order."""
+    """A part of the range, with the pages that were read of it."""
 
     time_range: TimeRange
     known: frozenset[str] = frozenset()
@@ -46,9 +46,9 @@ class _Slice:
 
 
 class ParallelReader:
-    """Reads slices side by side.
+    """Reads slices in parallel.
 
-    For `width` slices that are read at a time, the pages of `AHEAD` times as many may be in memory.
+    With `width` slices read at a time, the pages of `AHEAD` times as many may be in memory.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ParallelReader:
         page_size: int,
         newest_first: bool,
     ) -> None:
-        """Describe it; nothing is asked for. `known` are SIDs as for a CursorReader."""
+        """Prepare to read; nothing is sent. `known` are SIDs as for a CursorReader."""
         self._reader_of = reader_of
         self._line = [_Slice(time_range) for time_range in ranges]
         if self._line:
@@ -75,11 +75,11 @@ class ParallelReader:
         self._changed = asyncio.Condition()
 
     async def pages(self) -> AsyncGenerator[CallPage, None]:
-        """Give out the pages in order.
+        """Yield the pages in order.
 
         Raises:
-            ExotelError: a page could not be had, and all before it were given out.
-            ConfigurationError: it was closed meanwhile.
+            ExotelError: a page could not be read; all before it were yielded.
+            ConfigurationError: the reader was closed meanwhile.
         """
         self._workers.start(self._work, self._width)
         try:
@@ -89,7 +89,7 @@ class ParallelReader:
             await self._workers.aclose()
 
     async def aclose(self) -> None:
-        """End all reading; what was read is given out no more."""
+        """Stop all reading; pages in memory are not yielded any more."""
         self.closed = True
         await self._workers.aclose()
         async with self._changed:
@@ -99,7 +99,7 @@ class ParallelReader:
         async with self._changed:
             while self._line:
                 if self.closed:
-                    # Not the end of the list: a reader must not take it for that.
+                    # Raise, or the consumer would take this for the end of the list.
                     raise ConfigurationError(CLOSED)
                 head = self._line[0]
                 if head.pages:
@@ -124,14 +124,14 @@ class ParallelReader:
                 found.begun = True
             try:
                 await self._read(found)
-            except Exception as error:  # noqa: BLE001 - it is handed to the consumer, in its turn
+            except Exception as error:  # noqa: BLE001 - raised to the consumer, after prior pages
                 found.error = error
             async with self._changed:
                 found.ended = True
                 self._changed.notify_all()
 
     def _next(self) -> _Slice | None:
-        """Find the slice to be read next, if there is one and room for it."""
+        """Return the next slice to read, if there is one and room for it."""
         found, room = None, self._room
         for part in self._line:
             if part.error is not None and found is None:
@@ -140,7 +140,7 @@ class ParallelReader:
                 room -= len(part.pages) if part.ended else LONGEST_SLICE
             elif found is None:
                 found = part
-        # The first of the line always fits in: what was before it has left as much.
+        # The first slice in line always fits: the pages before it have been yielded.
         return found if room >= LONGEST_SLICE else None
 
     def _is_done(self) -> bool:
@@ -152,7 +152,7 @@ class ParallelReader:
         first = True
         while not reader.ended:
             async with self._changed:
-                # It may have more pages than was to be thought: they wait for its turn.
+                # A slice with more pages than expected waits until its first ones are yielded.
                 await self._changed.wait_for(lambda: len(part.pages) < LONGEST_SLICE)
             page = await reader.next_page()
             if page is None:
@@ -165,7 +165,7 @@ class ParallelReader:
             first = False
 
     def _cut(self, part: _Slice, reader: CursorReader) -> bool:
-        """Leave all but the first page of a slice that is too long to others."""
+        """Cut a slice that is too long: all but its first page becomes new slices."""
         total = reader.total or 0
         if total <= LONGEST_SLICE * self._page_size:
             return False

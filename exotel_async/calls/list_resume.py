@@ -1,7 +1,7 @@
-"""Where a reader of call records has come to, and the token that says so to another process.
+"""The position of a reader of call records, and the token that carries it to another process.
 
-A place is a second and the SIDs in it that were given out: dates are what the list is sorted by,
-and several calls may share one.
+A position is a second and the SIDs in it that were given already: the list is sorted by time of
+creation, and several calls may share a second.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from exotel_async.wire.time_range import TimeRange
 
 _VERSION: Final = 1
 _UNTIL_THEN, _UNTIL_NOW, _ENDED = range(3)
-"""Why a range ends: it was asked for so; no more calls existed; and these have all been read."""
+"""Why a range ends: its end was given; it is all until now; or it is that and was read to its end.
+"""
 FARTHEST_AHEAD: Final = timedelta(days=3652)
-"""How far the service's clock may be ahead of the machine's: that of a quick emulator is."""
+"""How far the service's clock may be ahead of this machine's, as that of a fast emulator is."""
 
 
 @define
 class Position:
-    """A place in a list of calls that is sorted by the second of their creation.
+    """A position in a list of calls that is sorted by the second of their creation.
 
     Attributes:
         newest_first: the order of the list.
         second: the last second that was reached, UTC; None at the very beginning.
-        sids: the calls of that second that lie behind.
-        ended: whether all of the list, without a limit, lies behind.
+        sids: the SIDs of that second that were passed.
+        ended: whether the whole list, without a limit, was read.
     """
 
     newest_first: bool
@@ -41,22 +42,23 @@ class Position:
     sids: set[str] = field(factory=set)
     ended: bool = False
 
-    def passed(self, call: Call) -> None:
-        """Move on behind a call."""
+    def advance(self, call: Call) -> None:
+        """Move past a call."""
         created = call.created_at
         if created is not None and created != self.second:
             ahead = self.second is None or (created < self.second) == self.newest_first
             if ahead:
                 self.second = created.astimezone(UTC)
                 self.sids.clear()
-        # A call that is out of order, or has no date, belongs to the second reached.
+        # A call that is out of order, or has no date, counts as of the second reached.
         self.sids.add(call.sid)
 
 
 def write_token(digest: str, time_range: TimeRange, position: Position, *, until_now: bool) -> str:
-    """Write down a place in a list: one short line of letters, digits, - and _.
+    """Return a position in a list as a token: one short line of letters, digits, - and _.
 
-    `until_now` is whether the range ends where it does because more did not exist yet.
+    `until_now` is whether the range ends at the time of reading, because it was to be all until
+    now.
     """
     end = (_ENDED if position.ended else _UNTIL_NOW) if until_now else _UNTIL_THEN
     known = [
@@ -72,14 +74,14 @@ def write_token(digest: str, time_range: TimeRange, position: Position, *, until
 
 
 def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRange, Position, bool]:
-    """Read a place that was written down, the range of its list, and whether that was `until_now`.
+    """Return the time range of a token, its position, and whether the range was `until_now`.
 
     Raises:
-        InvalidRequest: it is no such token, or belongs to another list, or to one that was until
-            now and has been read to its end: whoever continues that expects what is new.
+        InvalidRequest: it is not such a token, or is of another list, or of one until now that was
+            read to its end: a caller that resumes it would expect newer calls.
     """
     try:
-        # The end was not written in the first tokens.
+        # The oldest tokens have no end.
         version, known, since, until, second, sids, *ends = json.loads(from_base64(token))
         (end,) = ends or (_UNTIL_THEN,)
         time_range = TimeRange(_time(since), _time(until))
@@ -104,17 +106,18 @@ def to_base64(written: bytes) -> str:
 
 
 def from_base64(text: str) -> bytes:
-    """Return the bytes that a text stands for.
+    """Return the bytes that `to_base64` encoded.
 
     Raises:
-        ValueError, TypeError, AttributeError: it stands for none.
+        ValueError, TypeError, AttributeError: it is not such a text.
     """
     return base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
 
 
 def _time(seconds: int) -> datetime:
     moment = datetime.fromtimestamp(seconds, UTC)
-    # No list reaches into the future: up to the year 9999 it would be a hundred thousand windows.
+    # A range cannot end in the future: until the year 9999 it would have a hundred thousand
+    # windows.
     if moment > datetime.now(UTC) + FARTHEST_AHEAD:
         raise ValueError("no time of a list")
     return moment

@@ -1,4 +1,4 @@
-"""A recording as it comes: `exotel.calls.open_recording`."""
+"""Streaming a recording: `exotel.calls.open_recording`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LEFT: Final = "the block of this recording was left"
 
 
 class Recording:
-    """A recording that is open: read it with ``async for``, in its block.
+    """An open recording: read it with ``async for``, in its block.
 
-    It is asked for when the block is entered, and open when its first bytes are there. Nothing is
-    read ahead of the program but what the connection holds, and leaving the block ends it.
+    It is requested when the block is entered, and open when the first bytes have arrived. Nothing
+    is read ahead except what the connection buffers, and leaving the block ends it.
     """
 
     def __init__(self, pipeline: Pipeline, fetch: Callable[[Sink], Awaitable[None]]) -> None:
@@ -33,12 +33,12 @@ class Recording:
 
     @property
     def content_type(self) -> str | None:
-        """What it is, as its host says: `audio/mpeg`. None if that says nothing."""
+        """The content type that the host states, such as `audio/mpeg`; None if it states none."""
         return self._opened()[0].content_type
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has. None if its host does not say; `max_size` holds all the same."""
+        """Its size in bytes; None if the host does not state it. `max_size` applies regardless."""
         return self._opened()[0].size
 
     async def __aenter__(self) -> Self:
@@ -49,7 +49,7 @@ class Recording:
         """
         if self._begun is not None:
             raise RuntimeError("a recording can be read once: open it again")
-        task = self._pipeline.own(self._see_through)
+        task = self._pipeline.own(self._run)
         handover = _Handover()
         self._begun = handover, task
         try:
@@ -72,8 +72,8 @@ class Recording:
         """Return the next bytes.
 
         Raises:
-            RequestTimeout: the connection was lost, or stalled, or was too slow.
-            DecodeError: it is larger than `max_size`.
+            RequestTimeout: the connection was lost, stalled, or was too slow.
+            DecodeError: the recording is larger than `max_size`.
             ConfigurationError: the session is closed.
         """
         handover, task = self._opened()
@@ -83,7 +83,7 @@ class Recording:
             raise RuntimeError(_LEFT) from None
         except anyio.EndOfStream:
             await _result(task)
-            if self._scope.cancel_called:  # what came is not all of it
+            if self._scope.cancel_called:  # the bytes that came are not all
                 raise RuntimeError(_LEFT) from None
             raise StopAsyncIteration from None
 
@@ -92,7 +92,7 @@ class Recording:
             raise RuntimeError("use it in `async with`")
         return self._begun
 
-    async def _see_through(self) -> None:
+    async def _run(self) -> None:
         handover, _ = self._opened()
         with self._scope, self._pipeline.reports.operation("calls.open_recording"):
             try:
@@ -104,16 +104,16 @@ class Recording:
         handover, task = self._opened()
         self._scope.cancel()
         handover.chunks.close()
-        # Who leaves does not want to know what went wrong after that.
+        # Retrieve an exception after the block was left, or asyncio logs it.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        # An answer that has not begun is not waited for; a connection is given back first.
+        # Wait until the connection is given back, but not for a response that has not begun.
         if handover.opened.done():
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({task})
 
 
 class _Handover:
-    """Hands on what comes, and takes no more before that is taken."""
+    """A sink that hands each chunk to the reader, and accepts the next one only after that."""
 
     failure: Final = None
 
@@ -125,23 +125,23 @@ class _Handover:
 
     @property
     def spent(self) -> bool:
-        """Whether something was handed on, so that no other try may begin."""
+        """Whether any bytes were handed on, so that the request must not be retried."""
         return self.opened.done()
 
     def headed(self, headers: Mapping[str, str]) -> None:
-        """Take note of what its host says of the file."""
+        """Record what the response headers say about the file."""
         length = headers.get("content-length", "")
         self.content_type = headers.get("content-type")
         self.size = int(length) if length.isascii() and length.isdigit() else None
 
     async def write(self, chunk: bytes) -> None:
-        """Hand on."""
+        """Hand a chunk to the reader."""
         if not self.opened.done():
             self.opened.set_result(None)
         await self._send.send(chunk)
 
     async def discard(self) -> None:
-        """Do nothing: what was handed on is not here."""
+        """Do nothing: chunks are not kept here."""
 
     def end(self) -> None:
         """Let the reader know that nothing more comes."""
@@ -149,7 +149,7 @@ class _Handover:
 
 
 async def _result(task: asyncio.Task[None]) -> None:
-    """Raise what has ended a task, if anything has."""
+    """Wait for a task, and raise its exception, if any."""
     await asyncio.wait({task})
     if task.cancelled():
         raise ConfigurationError(CLOSED)

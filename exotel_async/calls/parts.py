@@ -1,4 +1,4 @@
-"""What a session's calls have in common with its views and with what dials for the session."""
+"""The components that a session shares with its views, and with code that dials through it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CallParts:
-    """What a session, its views, and what dials for it have in common."""
+    """Components shared by a session, its views, and code that dials through it."""
 
     def __init__(self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo) -> None:
         self.pipeline: Final = pipeline
@@ -31,49 +31,49 @@ class CallParts:
         self.account_sid: Final = account_sid
         """The account."""
         self.time_zone: Final = time_zone
-        """The clock Exotel writes times by."""
+        """The time zone of Exotel's times."""
         self.seen: Final = SeenCalls(pipeline.account)
-        """The calls the session was answered about."""
+        """The calls known from responses to the session."""
         self.pages: Final = PageFetcher(pipeline, time_zone)
         """Reads call records, and knows Exotel's clock."""
         self.fetcher: Final = CallFetcher(pipeline, self.pages, self.seen)
         """Reads calls by their SIDs."""
         self.coalescer: Final = Coalescer(pipeline, self.fetcher, self.seen)
-        """Reads single calls, several in one request."""
+        """Coalesces concurrent reads of single calls."""
 
-    # Many sessions do not wait for a call, or never dial: these do not import what that takes.
+    # Imported on first use: many sessions never wait for a call, or never dial.
 
     @cached_property
     def read_dialled(self) -> Callable[[Response], Call]:
-        """Reads the answer to a dial, and takes note that its call is the session's.
+        """A function that reads the response to a dial, and records its call as dialled here.
 
-        It must be read before a dial is sent: lost dials are noted from then on. The modules for
-        that are imported here and not when a dial is lost, for the import may fail then: no file
+        Access it before sending a dial: lost dials are recorded from then on. This imports the
+        modules they need, since an import could fail at the time when a dial is lost: no file
         descriptor is free, or another version is being installed.
         """
         dials = self.pipeline.dials
         dials.on_lost = self.reconciler.note_lost
         dials.on_late_answer = self.reconciler.answered_late
-        # Made once: a method bound anew would wait with each dial.
+        # Made once: a new bound method for each waiting dial would cost memory.
         return partial(_read_dialled, self.seen, self.time_zone)
 
     @cached_property
     def watcher(self) -> CallWatcher:
-        """Waits for the ends of calls, by poll and by callback."""
+        """Waits for calls to end, by polling and by callbacks."""
         from exotel_async.calls.wait import CallWatcher  # noqa: PLC0415
 
         return CallWatcher(self.pipeline, self.fetcher, self.coalescer, self.seen)
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        """Searches for the calls of dials whose outcome is not known."""
+        """Searches for the calls of dials whose outcome is unknown."""
         from exotel_async.calls.reconcile import Reconciler  # noqa: PLC0415
 
         return Reconciler(self.pipeline, self.pages, self.fetcher)
 
 
 def _read_dialled(seen: SeenCalls, time_zone: tzinfo, answer: Response) -> Call:
-    """Read the call out of the answer to a dial, and remember that it is ours."""
+    """Read the call from the response to a dial, and record it as dialled here."""
     call = responses.read_call(answer, time_zone=time_zone)
     seen.dialled(call)
     return call

@@ -1,4 +1,4 @@
-"""Reading calls back: one, many, all of a range of time, and those that are to end."""
+"""Reading calls: one, many, all of a time range, and those whose end is awaited."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CallReader(RecordingReader, WaitReader):
-    """What `exotel.calls` can read."""
+    """The methods of `exotel.calls` that read."""
 
     def __init__(
         self, pipeline: Pipeline, account_sid: str, time_zone: tzinfo, *, coalesce: bool
@@ -53,25 +53,25 @@ class CallReader(RecordingReader, WaitReader):
     ) -> Call:
         """Read one call.
 
-        `ended_at`, `duration` and `price` are filled about two minutes after the call is over, and
-        what `details` tell of the second party and of the talk time comes with them.
+        Exotel fills in `ended_at`, `duration` and `price` about two minutes after the call is over,
+        and with them the second party and the talk time in `details`.
 
-        Gets that are made at the same time, or have to wait for the budget, share their requests,
-        up to a hundred calls each, with the result that a request for one would have given. None is
-        answered by a request that left before it was made.
+        Gets that are made at the same time, or have to wait for the budget, share requests of up to
+        a hundred calls each; the result is that of a single request. No get is answered by a
+        request that was sent before it was made.
 
         Args:
             sid: the call's SID.
             details: whether to read its legs and talk time as well.
-            recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
+            recording_url_validity: how long the pre-signed recording link stays valid: 5 to 60
                 whole minutes.
-            coalesce: whether it may share a request; None: as the session is set.
+            coalesce: whether it may share a request; None: the session's setting.
             extra: parameters this SDK does not know; with them, no request is shared.
             **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: no such call, or the account lives in the other region.
+            NotFound: no such call, or the account is in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("calls.get", self.get, options, RequestOptions)
@@ -104,28 +104,28 @@ class CallReader(RecordingReader, WaitReader):
         timeout: float | None = None,
         **filters: Unpack[CallFilters],
     ) -> CallRecords:
-        """List the calls of a range of time. Calls in progress are not among them.
+        """List the calls of a time range. Calls in progress are not included.
 
-        Rests on `GET Calls`. What is returned is read with ``async for``; see `CallRecords`. It
-        sends nothing before that.
+        Rests on `GET Calls`. Read the result with ``async for``; see `CallRecords`. Nothing is sent
+        before that.
 
         Args:
-            since: when the calls were created: this second or later. Aware, any zone; not older
-                than six months. None: 30 days before `until`.
-            until: this second or before. None, or a time that has not come: all until now. It is
-                fixed when reading begins.
+            since: calls created in this second or later. Aware, any zone; not older than six
+                months. None: 30 days before `until`.
+            until: calls created in this second or before. None, or a time in the future: all until
+                now, which is fixed when reading begins.
             limit: calls at most.
             resume: the `resume_token` of a list with the same filters and order: continue after
-                it. The range of time is the token's, whatever `since` and `until` are: calls that
-                are newer than that list are given by `changes` alone. The token of a list until
-                now that was read to its end is refused for that reason.
-            concurrency: slices of the range read side by side, 1 to 16, still given out in order.
-                Needed where round trips are so long that one page after the other does not use
-                the budget; it costs about a tenth more requests.
+                it. The time range is the token's, whatever `since` and `until` are: only `changes`
+                gives calls that are newer than that list. For that reason, the token of a list
+                until now that was read to its end is refused.
+            concurrency: slices of the range read in parallel, 1 to 16, still in order. Useful if
+                round trips are so long that reading page after page does not use up the budget; it
+                costs about a tenth more requests.
             priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
-            **filters: which calls, and how they are given out: see `CallFilters`.
+            timeout: seconds each request may take in all.
+            **filters: which calls, and in which order and form: see `CallFilters`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
@@ -155,26 +155,26 @@ class CallReader(RecordingReader, WaitReader):
         timeout: float | None = None,
         **filters: Unpack[RecordFilters],
     ) -> CallChanges:
-        """Read which calls are new, or have changed, since they were read the last time.
+        """Read the calls that are new or have changed since the last reading.
 
-        Use it as ``async for call in changes``, and keep `changes.token` for the next time, which
-        may be in a minute or after some nights were missed. Each call is given when it is new, and
-        again, once, each time its record has changed: its end, duration, price and recording come
-        late. Calls in progress are not among them.
+        Use it as ``async for call in changes``, and save `changes.token` for the next reading, be
+        it a minute or several days later. Each call is given when it is new, and once again each
+        time its record has changed: its end, duration, price and recording come late. Calls in
+        progress are not included.
 
-        Rests on `GET Calls`, which takes times of creation alone: each time it reads again what was
-        created in the 4 hours and 15 minutes before the last time, which is the longest a call may
-        last and its price may take. What changes later than that is not noticed.
+        Rests on `GET Calls`, whose only time filter is the time of creation: each reading covers
+        again the calls created in the 4 hours and 15 minutes before the last one, which is the
+        longest that a call may last and its price may take. Later changes are not noticed.
 
         Args:
-            since: the `token` of the last time; or, the first time, when the calls were created:
+            since: the `token` of the last reading; or, the first time, a datetime: calls created in
                 this second or later. Aware, any zone; not older than six months. None: 30 days ago.
-            allow_gap: whether to read on if that was so long ago that Exotel, which keeps six
-                months, has no more of some of the calls; `changes.gap` says which. Else it is an
-                error: nothing is passed over in silence.
+            allow_gap: whether to continue if the last reading was so long ago that Exotel, which
+                keeps calls for six months, no longer has some of them; `changes.gap` says which.
+                Otherwise that is an error: nothing is skipped silently.
             priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
+            timeout: seconds each request may take in all.
             **filters: which calls: see `RecordFilters`.
 
         Raises:
@@ -208,24 +208,24 @@ class CallReader(RecordingReader, WaitReader):
         """Read many calls by their SIDs, up to a hundred with each request.
 
         Use it as ``async with exotel.calls.get_many(sids) as results`` and ``async for result in
-        results``: one `CallResult` for each SID, in the order the answers come. A SID that cannot
-        be read does not affect the others.
+        results``: one `CallResult` for each SID, in the order the responses arrive. A SID that
+        cannot be read does not affect the others.
 
         Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
-        older than 31 days, SIDs that do not exist) is asked for singly.
+        older than 31 days, SIDs that do not exist) is read singly.
 
         Args:
-            sids: any iterable or async iterable, read no further than it is needed. An async
-                generator is closed when the block is left.
+            sids: any iterable or async iterable, read lazily. An async generator is closed when the
+                block is left.
             details: whether to read legs and talk time as well.
-            recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+            recording_url_validity: how long recording links stay valid: 5 to 60 whole minutes.
             since: when the oldest of the calls was created, if they are older than 31 days: they
-                are then looked for month by month. Aware; not older than six months.
+                are then searched for month by month. Aware; not older than six months.
             until: when the newest of them was created.
-            concurrency: requests under way at a time, 1 to 64.
+            concurrency: requests in flight at a time, 1 to 64.
             batch_size: SIDs in one request, 1 to 100.
-            on_progress: called with the statistics, each time some are taken out of the stream.
-            **options: see `RequestOptions`; `Priority.BULK` if they do not say otherwise.
+            on_progress: called with `statistics()` each time results are taken from the stream.
+            **options: see `RequestOptions`; the default priority is `Priority.BULK`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.

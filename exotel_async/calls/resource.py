@@ -1,4 +1,4 @@
-"""The Calls resource: dial, find out what came of lost dials, and what `reader` reads back."""
+"""The Calls resource: dialling, reconciling lost dials, and everything that `CallReader` reads."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Calls(CallReader):
     """Calls of the account: `exotel.calls`."""
 
     def with_defaults(self, defaults: SendOptions) -> Self:
-        """Return a view with other defaults, which shares all that is known of calls."""
+        """Return a view with other defaults that shares all known state of calls."""
         view = copy(self)
-        view._defaults = defaults  # noqa: SLF001 - its own
+        view._defaults = defaults  # noqa: SLF001 - a copy of ours
         return view
 
     def parts(self) -> CallParts:
-        """Return what a view and its session have in common, for what dials with them."""
+        """Return the components that a session shares with its views, for code that dials."""
         return self._parts
 
     async def connect(
@@ -50,31 +50,31 @@ class Calls(CallReader):
         timeout: float | None = None,
         **options: Unpack[DialOptions],
     ) -> Call:
-        """Connect two parties: ring `from_` first, and `to` when it has answered.
+        """Connect two parties: ring `from_` first, and `to` once it has answered.
 
-        The answer means that Exotel took the order; how the call goes is read back with `get`.
+        A returned call means that Exotel accepted the order; read how the call goes with `get`.
         Rests on `POST Calls/connect`, mode "connect two numbers".
 
         Args:
-            from_: the party rung first: a phone number, best with its country code, or a SIP id or
-                URI (`sip:agent7f3a`).
-            to: the party rung second: the same.
-            caller_id: the ExoPhone both of them see.
+            from_: the party rung first: a phone number, preferably with its country code, or a SIP
+                id or URI (`sip:agent7f3a`).
+            to: the party rung second, in the same form.
+            caller_id: the ExoPhone that both parties see.
             wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
-            start_playback_to: who hears `start_playback_url`.
+            start_playback_to: which party hears `start_playback_url`.
             start_playback_url: audio played when the second party answers.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `DialOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            RateLimitTimeout: the budget had no place in time; nothing was sent.
+            RateLimitTimeout: the budget had no room in time; nothing was sent.
             ConnectionFailed: Exotel was not reached.
             APIError: Exotel refused; no call was made.
-            CallOutcomeUnknown: it is not known whether the call was made. It is never dialled
-                again by itself.
+            CallOutcomeUnknown: it is not known whether the call was made. The SDK never dials it
+                again on its own.
         """
         check_options("calls.connect", self.connect, options, DialOptions)
         request = requests.connect(
@@ -86,7 +86,7 @@ class Calls(CallReader):
             start_playback_url=start_playback_url,
             **options,
         )
-        del options  # in the request now, which may wait with tens of thousands of others
+        del options  # save memory: tens of thousands of requests may be waiting
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect") as operation:
             return operation.returns(
@@ -104,17 +104,18 @@ class Calls(CallReader):
         timeout: float | None = None,
         **options: Unpack[DialOptions],
     ) -> Call:
-        """Ring a party and connect it to a call flow: an outgoing call to a flow.
+        """Ring a party and connect it to a call flow.
 
         Rests on `POST Calls/connect`, mode "connect to flow".
 
         Args:
-            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
-            flow: the flow's id (its app id in the dashboard), or the whole URL of one.
-            caller_id: the ExoPhone it sees.
+            from_: the party to ring: a phone number, preferably with its country code, or a SIP id
+                or URI.
+            flow: the flow's id (its app id in the dashboard), or its full URL.
+            caller_id: the ExoPhone that the party sees.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `DialOptions`.
 
         Raises:
@@ -128,7 +129,7 @@ class Calls(CallReader):
             caller_id=caller_id,
             **options,
         )
-        del options  # in the request now, which may wait with tens of thousands of others
+        del options  # save memory: tens of thousands of requests may be waiting
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_flow") as operation:
             return operation.returns(
@@ -150,20 +151,22 @@ class Calls(CallReader):
     ) -> Call:
         """Ring a party and connect it directly to a voice bot, without a flow or a second party.
 
-        When the party answers, Exotel opens a WebSocket to `stream_url`, and the audio goes both
-        ways over it. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal documents
-        it (agentstream/connect-voice-ai).
+        When the party answers, Exotel opens a WebSocket to `stream_url` that carries the audio in
+        both directions. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal
+        documents it (agentstream/connect-voice-ai).
 
         Args:
-            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
-            stream_url: the bot's `ws` or `wss` URL, at most 600 characters with its sample rate.
+            from_: the party to ring: a phone number, preferably with its country code, or a SIP id
+                or URI.
+            stream_url: the bot's `ws` or `wss` URL, at most 600 characters including the sample
+                rate.
             caller_id: the ExoPhone the party sees.
             stream_name: a name for the stream, at most 32 characters.
             sample_rate: samples per second of the audio: 8000, 16000 or 24000. It is written into
                 the URL as `sample-rate`; Exotel's default is 8000.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `StreamOptions`.
 
         Raises:
@@ -178,7 +181,7 @@ class Calls(CallReader):
             sample_rate=sample_rate,
             **options,
         )
-        del options  # in the request now, which may wait with tens of thousands of others
+        del options  # save memory: tens of thousands of requests may be waiting
         chosen = self._defaults.with_changes(priority=priority, max_wait=max_wait, timeout=timeout)
         with self._pipeline.reports.operation("calls.connect_to_stream") as operation:
             return operation.returns(
@@ -200,37 +203,38 @@ class Calls(CallReader):
         on_progress: Callable[[DialStatistics], object] | None = None,
         **options: Unpack[TargetOptions],
     ) -> Dials:
-        """Dial many, and stream what comes of each dial.
+        """Dial many targets, and stream the outcome of each dial.
 
         Use it as ``async with exotel.calls.connect_many(numbers, flow=926, caller_id=...) as
         outcomes`` and ``async for outcome in outcomes``: one `DialOutcome` for each target, in the
-        order the answers come. An outcome says that Exotel took the order, not how the call ended:
-        that is in `outcomes.ended()`. `outcomes.stop()` ends it in order.
+        order the responses arrive. An outcome says whether Exotel accepted the order, not how the
+        call ended: for that, read `outcomes.ended()`. `outcomes.stop()` stops it gracefully.
 
-        It is not durable: what was dialled when the process died is not known to the next one.
+        It is not durable: after a crash, nothing records which targets were dialled.
 
         Args:
             targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable,
-                read no further than it is needed: one target at most waits for room for its call.
+                read lazily: at most one target waits for room for its call.
             to: the party rung second; or else
             flow: the flow they are connected to; or else `stream_url` among the options.
-            caller_id: the ExoPhone they see. It may be missing, and so may `to` and `flow`, where
-                each target is a `DialTarget` with its own.
+            caller_id: the ExoPhone they see. It may be omitted, and so may `to` and `flow`, if each
+                target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
-                two numbers has two. Their ends come from the poll of `wait`, or from `notify`;
-                a dial whose outcome is not known is counted until it is. None: any number.
+                two numbers has two. The end of a call is learned from the poll of `wait`, or from
+                `notify`; a dial whose outcome is unknown counts until it is known. None: any
+                number.
             interval: seconds until the first poll for a call's end.
             priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
-            timeout: seconds each may take with everything.
-            on_progress: called with `statistics()` whenever an outcome has been taken out of the
-                stream. What it raises is raised there.
-            **options: see `TargetOptions`; a target's own go before them.
+            timeout: seconds each dial may take in all.
+            on_progress: called with `statistics()` each time an outcome is taken from the stream,
+                which raises any exception of the callback.
+            **options: see `TargetOptions`; a target's own options take precedence.
 
         Raises:
-            InvalidRequest: an argument that makes no sense, or is missing: where targets are not
-                a list or a tuple, and one of them says nothing of what is missing, the stream
-                raises it there. What else is wrong with one target is in its outcome.
+            InvalidRequest: an invalid or missing argument. If targets are not a list or a tuple,
+                what one of them lacks is raised when the stream reaches it. Any other problem with
+                one target is in its outcome.
         """
         from exotel_async.calls.connect_many import Dials  # noqa: PLC0415
         from exotel_async.calls.connect_many_plan import DialPlan  # noqa: PLC0415
@@ -263,46 +267,47 @@ class Calls(CallReader):
         interval: float = FIRST_LOOK,
         priority: Priority | None = None,
     ) -> Reconciliation:
-        """Search for the call of a dial whose outcome is not known.
+        """Search for the call of a dial whose outcome is unknown.
 
-        It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
-        and, where the record shows it, its custom field. Calls that a session of this account and
-        event loop was answered about are not meant. A call shows up there only when it is over, so
-        that this may take as long as the call may last; a status callback with the same custom
-        field, given to `notify`, ends it.
+        It searches the call records created around the time of the dial, by the numbers, the
+        ExoPhone and, where records show it, the custom field. Calls that a session of this account
+        and event loop got in response to a dial are excluded. A call is listed only when it is
+        over, so this may take as long as the call may last; a status callback with the same custom
+        field, passed to `notify`, ends the search early.
 
-        A call is found for one dial only. One that looks as much like that of another lost dial of
-        this account and event loop, because the parties are the same and so are the minutes, is
-        found for neither, unless something distinguishes them: a custom field, an SID in an answer
-        that came late or damaged, or that the other dial's call is found, or is certain not to be.
-        The same error, copied or pickled, gives the same call again.
+        A call is found for one dial only. If it matches another lost dial of this account and event
+        loop equally well, because the parties and the minutes are the same, it is found for
+        neither, unless something distinguishes the two: a custom field, a SID in a late or damaged
+        response, or that the call of the other dial is found or certainly does not exist. The same
+        error, copied or pickled, gives the same call again.
 
-        What other processes and event loops dial is not known here: search for all lost dials in
-        one event loop rather than in an `asyncio.run` for each. Give each dial a custom field of
-        its own, which tells it from theirs where the records show custom fields; where they do not,
-        several calls that are alike are all named, but one that is alone is taken for this dial's.
+        Dials of other processes and event loops are not known here: reconcile all lost dials in one
+        event loop rather than in an `asyncio.run` for each. Give each dial a unique custom field,
+        which distinguishes it from theirs if the records show custom fields; if they do not,
+        several matching calls are all returned as candidates, but a single one is taken for the
+        call of this dial.
 
         Args:
-            error: what the dial has raised, here or in another process. Its times are by the clock
-                of the machine that dialled: where the error does not know how far that one was from
-                Exotel's (`clock_offset`), nothing but the custom field makes a call found for
-                certain, and that there is none is never certain.
-            timeout: seconds to look at most; 0: one look; None: until it is certain, which is the
-                longest the call may last, and a quarter of an hour.
-            interval: seconds between the first look and the second. It grows to twenty times as
-                much.
+            error: the error that the dial raised, here or in another process. Its times are by the
+                clock of the machine that dialled: if the error does not know how far that clock was
+                from Exotel's (`clock_offset`), only the custom field can identify a call for
+                certain, and it is never certain that there is none.
+            timeout: seconds to search at most; 0: search once; None: until the result is certain,
+                which takes as long as the call may last plus a quarter of an hour.
+            interval: seconds between the first search and the second. It grows up to twenty times
+                as long.
             priority: which request goes first when several wait.
 
         Returns:
             `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` with all
-            calls that may be meant: there are several, or one that does not quite look like it (the
-            direction is another one, a party or the custom field is not shown), or may as well be
-            another dial's, or the service counts more calls in those minutes than it shows. What is
-            certain rests on the session's `time_zone` being the account's.
+            candidates: there are several; or one that does not match fully (another direction, or a
+            party or the custom field not shown), or that may as well belong to another dial; or the
+            service counts more calls in those minutes than it shows. Certainty depends on the
+            session's `time_zone` being that of the account.
 
         Raises:
-            InvalidRequest: an argument that makes no sense, a dial of another account, or one of
-                more than six months ago.
+            InvalidRequest: an invalid argument, a dial of another account, or one of more than six
+                months ago.
             ExotelError: the call records could not be read, several times in a row.
         """
         if not isinstance(error, CallOutcomeUnknown):
@@ -321,17 +326,18 @@ class Calls(CallReader):
             )
 
     def notify(self, event: Any) -> bool:
-        """Report the status of a call, as a callback shows it: a `wait` for it ends at once.
+        """Report a call's status, as received in a callback: a `wait` for its end returns at once.
 
         Args:
-            event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,
-                `from_` and `to`. What can make a `Call` of itself (`to_call()`) is asked to.
+            event: a `Call`, or any object with `sid` and `status`, and optionally `custom_field`,
+                `from_` and `to`. If it has a method `to_call()` that returns a `Call`, that is
+                used.
 
         Returns:
-            Whether somebody's wait has ended with it.
+            Whether this completed any wait.
 
         Raises:
-            InvalidRequest: it has no SID or no status.
+            InvalidRequest: the event has no SID or no status.
             ConfigurationError: the session is closed, or this is not its event loop.
         """
         call = call_of(event)
@@ -344,7 +350,7 @@ def call_of(event: Any) -> Call:
     """Return the call that an event reports.
 
     Raises:
-        InvalidRequest: it has no SID or no status.
+        InvalidRequest: the event has no SID or no status.
     """
     if isinstance(event, Call):
         return event

@@ -1,7 +1,7 @@
-"""What is remembered of calls: those that were dialled, and those still in progress.
+"""Known calls: those that were dialled here, and those still in progress.
 
-What was dialled is one account's, whichever session did it: all sessions of an event loop know it,
-also those that come after it was closed.
+Dialled calls are recorded per account: all sessions of an account in an event loop share them,
+including sessions made after the dialling one was closed.
 """
 
 from __future__ import annotations
@@ -18,48 +18,48 @@ from exotel_async.models import Call
 _MOST: Final = 50_000
 """SIDs remembered; the oldest are forgotten first."""
 _JUST_NOW: Final = 5.0
-"""Seconds. Few calls are over sooner, and few are sure to last much longer."""
+"""Seconds for which a call is assumed to be still in progress: few calls end sooner."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
 class SeenCalls:
-    """SIDs this session has met as calls in progress, or its account has dialled here.
+    """SIDs of calls this session has seen in progress, or its account has dialled in this loop.
 
     Args:
-        account: the account; None: one that no other session has.
+        account: the account; None: one not shared with any other session.
     """
 
     def __init__(self, account: Hashable = None) -> None:
-        # With the moment they were heard of.
+        # With the time when they were last seen.
         self._live: OrderedDict[str, float] = OrderedDict()
         self._account = account
         self._own: OrderedDict[str, None] = OrderedDict()
 
     def dialled(self, call: Call) -> None:
-        """Remember a call that was made, as the answer to the dial tells it."""
+        """Record a call that was placed, from the response to the dial."""
         remember(self._dialled, call.sid, None, _MOST)
-        self.saw(call)
+        self.record(call)
 
-    def saw(self, call: Call) -> None:
-        """Remember how a call stands."""
+    def record(self, call: Call) -> None:
+        """Record a call's current state."""
         if call.is_final:
             self._live.pop(call.sid, None)
         else:
             remember(self._live, call.sid, time.monotonic(), _MOST)
 
     def is_live(self, sid: str) -> bool:
-        """Whether the call was in progress when last seen, however long ago."""
+        """Return whether the call was in progress when last seen, however long ago."""
         return sid in self._live
 
     def was_live_just_now(self, sid: str) -> bool:
-        """Whether the call was in progress a moment ago, so that it almost certainly still is."""
+        """Return whether the call was in progress moments ago, and so almost certainly still is."""
         seen = self._live.get(sid)
         return seen is not None and time.monotonic() - seen < _JUST_NOW
 
     def was_dialled(self, sid: str) -> bool:
-        """Whether the account has made the call here and was answered so."""
+        """Return whether the account dialled the call in this loop and got its SID in response."""
         return sid in self._dialled
 
     @property
@@ -73,7 +73,10 @@ _kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Any]] = WeakK
 
 
 def of_account(account: Hashable, name: str, make: Callable[[], T]) -> T:
-    """Return what the sessions of an account in the running loop have in common."""
+    """Return the named object shared by an account's sessions in the running loop.
+
+    It is made on first use.
+    """
     kept = _kept.setdefault(asyncio.get_running_loop(), {})
     if (account, name) not in kept:
         kept[account, name] = make()
@@ -82,7 +85,7 @@ def of_account(account: Hashable, name: str, make: Callable[[], T]) -> T:
 
 
 def remember(known: OrderedDict[K, T], key: K, what: T, most: int) -> None:
-    """Put something into what is known; what was put there longest ago is forgotten for it."""
+    """Add an entry, and drop the oldest one if there are more than `most`."""
     known[key] = what
     known.move_to_end(key)
     if len(known) > most:

@@ -1,4 +1,4 @@
-"""Streams of any length: input, read as it is needed, and results; and the tasks between them."""
+"""Streams of any length: lazily read input, results, and the worker tasks between them."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from exotel_async.errors import ConfigurationError, InvalidRequest
 
 
 class Workers:
-    """A few tasks working for one consumer, who may leave at any moment.
+    """A few tasks that work for one consumer, which may leave at any moment.
 
-    Not a task group: that would wrap the consumer's own error, and it cannot be left from a
+    This is not a task group, which would wrap the consumer's own error, and cannot be left from a
     generator.
     """
 
@@ -36,16 +36,16 @@ class Workers:
         self._ending: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]], number: int = 1) -> None:
-        """Start that many tasks of a kind. What they raise must be dealt with by themselves."""
+        """Start `number` tasks. They must handle their own exceptions."""
         for _ in range(number):
             task = asyncio.get_running_loop().create_task(work())
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
-        """End them and wait until they have ended, which takes no time but their own clean-up."""
-        # Each is cancelled once, and not again when the task that waits here is cancelled: it may
-        # be cleaning up.
+        """Cancel the tasks, and wait until their clean-up has ended."""
+        # Each task is cancelled only once, even if the task that waits here is cancelled and calls
+        # this again: it may be cleaning up.
         for task in self._tasks - self._ending:
             task.cancel()
         self._ending |= self._tasks
@@ -56,22 +56,22 @@ class Workers:
         self._tasks.discard(task)
         self._ending.discard(task)
         if not task.cancelled():
-            task.exception()  # not for the log of asyncio
+            task.exception()  # retrieve it, or asyncio logs it
 
 
 LINGER: Final = 0.1
-"""Seconds: a source that gives nothing for so long has run dry."""
+"""Seconds after which a source that yields nothing counts as dry for the moment."""
 
 T = TypeVar("T")
 
-_MOST_LINGERED: Final = 1.0  # seconds, with items in hand, for a source that gives one at a time
+_MOST_LINGERED: Final = 1.0  # seconds to hold items back for a source that yields one at a time
 _END: Final = object()
 
 
 def pace(done: int, total: int | None, started: float) -> tuple[float, timedelta | None]:
-    """Return how many are done per second, and how long the rest takes, where that is known.
+    """Return how many are done per second, and how long the rest will take; None if unknown.
 
-    `started` is a moment of `time.monotonic`.
+    `started` is a time of `time.monotonic`.
     """
     elapsed = time.monotonic() - started
     rate = done / elapsed if elapsed > 0 else 0.0
@@ -81,15 +81,15 @@ def pace(done: int, total: int | None, started: float) -> tuple[float, timedelta
 
 
 class LazyInput(Generic[T]):
-    """An iterable or async iterable, taken a few items at a time."""
+    """An iterable or async iterable, read a few items at a time."""
 
     def __init__(
         self, argument: str, source: Iterable[T] | AsyncIterable[T], *, ahead: int
     ) -> None:
-        """Describe it; nothing is read. Up to `ahead` items of an async source are read in advance.
+        """Prepare; nothing is read. Up to `ahead` items of an async source are read in advance.
 
         Raises:
-            InvalidRequest: it cannot be iterated, or is a single text.
+            InvalidRequest: the source cannot be iterated, or is a single string.
         """
         if isinstance(source, str | bytes) or not isinstance(source, Iterable | AsyncIterable):
             rule = "must be an iterable or async iterable of several"
@@ -105,26 +105,26 @@ class LazyInput(Generic[T]):
         self._stopped = False
         self._closed = False
         self.total: Final = len(source) if isinstance(source, Sized) else None
-        """How many items there are; None where the source does not say."""
+        """The number of items; None if the source has no length."""
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to be taken, as far as is known."""
+        """Whether the source is known to have no more items, and no error to raise."""
         return self._ended and self._error is None
 
     async def take(self, most: int) -> list[T]:
-        """Return the next items, one at least; an empty list at the end.
+        """Return the next items, at least one; an empty list at the end.
 
-        They are fewer than wanted only where the source has run dry, for the moment or for good.
+        There are fewer than `most` only if the source has run dry, for the moment or for good.
 
         Raises:
-            Exception: what the source raised, once all before it was taken.
+            Exception: the error of the source, after all items before it were taken.
         """
         taken: list[T] = []
         try:
             if not self._ended:
                 await self._fill(taken, most)
-        except Exception as error:  # noqa: BLE001 - raised when all is taken
+        except Exception as error:  # noqa: BLE001 - raised after the items before it
             self._error = error
             self._ended = True
         if not taken and self._error is not None:
@@ -133,23 +133,23 @@ class LazyInput(Generic[T]):
         return taken
 
     def stop(self) -> None:
-        """Read no more. What was read already can still be taken; then there is an end.
+        """Stop reading. Items that were read already can still be taken; then the input ends.
 
-        An async source that is being waited for is cancelled.
+        If an async source is being waited for, its step is cancelled.
         """
         self._stopped = True
         if self._reading is not None:
             self._reading.cancel()
 
     async def aclose(self) -> None:
-        """Read no more. An async generator that was read is closed: its own clean-up runs now."""
+        """Stop reading. An async generator that was read is closed: its clean-up runs now."""
         self._closed = True
         await self._workers.aclose()
 
     async def _fill(self, taken: list[T], most: int) -> None:
         if self._items is not None:
             for item in islice(self._items, 0 if self._stopped else most):
-                # One by one: what came before an error is not lost.
+                # One by one: items before an error are not lost.
                 taken.append(item)  # noqa: PERF402
             self._ended = len(taken) < most
             return
@@ -180,10 +180,10 @@ class LazyInput(Generic[T]):
             items = aiter(self._source)
             while not self._stopped:
                 item = await self._next(items)
-                if item is _END or self._closed:  # a source may not mind being cancelled
+                if item is _END or self._closed:  # a source may ignore its cancellation
                     break
                 await self._queue.put(item)
-        except Exception as error:  # noqa: BLE001 - raised again where the items are taken
+        except Exception as error:  # noqa: BLE001 - raised again by `take`
             self._error = error
         finally:
             if isinstance(items, AsyncGenerator):
@@ -206,14 +206,14 @@ class LazyInput(Generic[T]):
 
 
 class ResultStream(Generic[T]):
-    """What comes of many, in the order it comes, for one consumer who may leave at any moment.
+    """A stream of results, in the order they come, for one consumer that may leave at any moment.
 
-    A subclass starts its tasks in `_begin`, and they `_give` what they have. When the last of them
-    has ended, so has the stream.
+    A subclass starts its tasks in `_begin`, and they hand over results with `_give`. The stream
+    ends with the last of the tasks.
     """
 
     def __init__(self, source: LazyInput[Any], *, places: int) -> None:
-        """Describe it. `places` is how many results may be there that were not taken yet."""
+        """Prepare. `places` is how many batches of results may wait until they are taken."""
         self._input = source
         self._workers = Workers()
         self._working = 0
@@ -233,13 +233,13 @@ class ResultStream(Generic[T]):
 
     async def __aexit__(self, *_: object) -> None:
         if not self._ended:
-            # A reader in another task is not left waiting.
+            # A reader in another task must not wait for ever.
             self._error = self._error or RuntimeError("the block of this stream was left")
         try:
             await self._workers.aclose()
         finally:
-            # Neither a reader that is cancelled while it waits, nor one that never gets what
-            # `_taken` raises for, loses a result.
+            # Report all results that no reader got: because it was cancelled while waiting, or
+            # because `_taken` raised.
             self._abandon(self._ready)
             self._ready.clear()
             while not self._out.empty():
@@ -254,11 +254,10 @@ class ResultStream(Generic[T]):
         """Return the next result.
 
         Raises:
-            ConfigurationError: the session is closed, or what works here was cancelled.
-            ExotelError: nothing can be asked for. What goes wrong with a single one is in its
-                result.
-            Exception: what the input has raised, behind the results of all before it; or what the
-                consumer's own `on_progress` has.
+            ConfigurationError: the session is closed, or the tasks of the stream were cancelled.
+            ExotelError: nothing can be requested. The error of a single item is in its result.
+            Exception: the error of the input, after the results of all items before it; or the
+                error of the consumer's `on_progress`.
         """
         if not self._entered:
             raise RuntimeError("use it in `async with`")
@@ -281,24 +280,24 @@ class ResultStream(Generic[T]):
         raise NotImplementedError
 
     def _finished(self) -> None:
-        """Take note that the last task has ended."""
+        """Handle the end of the last task."""
 
     def _taken(self, results: Sequence[T]) -> None:
-        """Take note of what the consumer has taken."""
+        """Handle results that the consumer has taken."""
 
     def _abandon(self, results: Sequence[T]) -> None:
-        """Take note of what nobody is going to take."""
+        """Handle results that no consumer will take."""
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]], number: int = 1) -> None:
-        """Start that many tasks of a kind. What they raise ends the stream."""
+        """Start `number` tasks. An exception of one ends the stream."""
         self._working += number
-        self._workers.start(partial(self._see_through, work), number)
+        self._workers.start(partial(self._run_task, work), number)
 
-    async def _see_through(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _run_task(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await work()
         except asyncio.CancelledError:
-            # If somebody has cancelled all tasks, the consumer must not wait for ever.
+            # If all tasks were cancelled, the consumer must not wait for ever.
             self._error = self._error or ConfigurationError(
                 "the tasks of this stream were cancelled"
             )
@@ -312,7 +311,7 @@ class ResultStream(Generic[T]):
                 self._finished()
 
     async def _give(self, *results: T) -> None:
-        """Hand over results, as soon as there is a place for them."""
+        """Hand over a batch of results, as soon as there is a place for it."""
         try:
             await self._places.acquire()
         except asyncio.CancelledError:

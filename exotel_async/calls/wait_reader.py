@@ -1,4 +1,4 @@
-"""What `exotel.calls` can do to wait: for one call, for several, and for many as a stream."""
+"""Waiting for calls to end: for one, for several, and for many as a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class WaitReader:
-    """What `exotel.calls` can do to wait."""
+    """The methods of `exotel.calls` that wait."""
 
     _pipeline: Pipeline
     _defaults: SendOptions
@@ -65,24 +65,24 @@ class WaitReader:
     ) -> Call | Sequence[CallResult]:
         """Wait until a call, or each of several, is over.
 
-        All that wait in a session share one poll: a hundred waiting calls cost one request in each
-        round, and none if `notify` gets their ends first.
+        All waits of a session share one poll: a hundred calls cost one request per round, and none
+        if `notify` reports their ends first.
 
         Args:
             sid: the call's SID; or several, which gives a `CallResult` for each, in their order.
             timeout: seconds to wait at most; None: as long as it takes.
-            settled: wait until length, price and end have come as well, which takes about two
-                minutes from the end; what has not come within fifteen is not waited for.
-            details: wait for legs and talk time as well, and read them. They come with the end,
-                unless the first party was not reached.
-            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
-                twelve times as much.
+            settled: wait for the record's duration, price and end time as well, which takes about
+                two minutes from the end; after fifteen minutes they are no longer waited for.
+            details: wait for legs and talk time as well, and read them. They come with the end
+                time, unless the first party was not reached.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows up
+                to twelve times as long.
             priority: which request goes first when several wait.
 
         Raises:
-            InvalidRequest: an argument that makes no sense; nothing was sent.
-            NotFound: no such call (any more).
-            RequestTimeout: it was not over within `timeout`.
+            InvalidRequest: an invalid argument; nothing was sent.
+            NotFound: no such call, or it does not exist any more.
+            RequestTimeout: the call was not over within `timeout`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
         """
         from exotel_async.calls.get_many import result_of  # noqa: PLC0415
@@ -110,27 +110,27 @@ class WaitReader:
         interval: float = FIRST_POLL,
         priority: Priority | None = None,
     ) -> EndedCalls:
-        """Wait until each of many calls is over, and give each when it is.
+        """Stream many calls, each when it is over.
 
         Use it as ``async with exotel.calls.as_completed(sids) as results`` and ``async for result
         in results``: one `CallResult` for each SID, in the order the calls end. It is `wait` as a
-        stream, over the same poll: the calls of others are looked up a hundred at a time.
+        stream, with the same poll: calls that this session did not dial are first read a hundred
+        at a time.
 
         Args:
-            sids: any iterable or async iterable. It is read as it comes, and no further while
-                10,000 are waited for or were not taken out of the stream yet. An async generator
-                is closed when the block is left.
-            timeout: seconds to wait for each, from when its SID was read; then its result has a
-                `RequestTimeout`. None: as long as it takes.
-            settled: as for `wait`; as are `interval` and `priority`.
+            sids: any iterable or async iterable. It is read as fast as it yields, but paused while
+                10,000 SIDs are waited for or not yet taken from the stream. An async generator is
+                closed when the block is left.
+            timeout: seconds to wait for each call, counted from when its SID was read; then its
+                result has a `RequestTimeout`. None: as long as it takes.
+            settled: as for `wait`.
             details: as for `wait`.
-            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
-                twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows up
+                to twelve times as long.
             priority: which request goes first when several wait.
 
         Raises:
-            InvalidRequest: an argument that makes no sense. What is wrong with one SID is in its
-                result.
+            InvalidRequest: an invalid argument. A problem with one SID is in its result.
         """
         from exotel_async.calls.as_completed import EndedCalls  # noqa: PLC0415
 
@@ -151,7 +151,7 @@ class WaitReader:
         return WaitOptions(
             settled=flag("settled", settled) == "true",
             details=flag("details", details) == "true",
-            # That a call was not over in time is not said without a look at it.
+            # Poll at least once before a timeout is reported.
             interval=min(positive_seconds("interval", interval), limit / 2),
             priority=self._defaults.with_changes(priority=priority).priority,
         )
@@ -159,23 +159,23 @@ class WaitReader:
     async def _ends(
         self, sids: Iterable[str], terms: WaitOptions, limit: float
     ) -> dict[str, Call | ExotelError]:
-        """Watch calls until they end, or the time has come."""
+        """Watch calls until all have ended, or time is up; return the ends that are known."""
         ends: dict[str, Call | ExotelError] = {}
-        all_told = asyncio.get_running_loop().create_future()
+        all_ended = asyncio.get_running_loop().create_future()
         different = dict.fromkeys(sids)
 
-        def told(sid: str, end: Call | ExotelError) -> None:
+        def on_end(sid: str, end: Call | ExotelError) -> None:
             ends[sid] = end
-            if len(ends) == len(different) and not all_told.done():
-                all_told.set_result(None)
+            if len(ends) == len(different) and not all_ended.done():
+                all_ended.set_result(None)
 
         waiters: list[Waiter | None] = []
         try:
             waiters.extend(
-                self._parts.watcher.add(sid, terms, partial(told, sid)) for sid in different
+                self._parts.watcher.add(sid, terms, partial(on_end, sid)) for sid in different
             )
             if different:
-                await asyncio.wait([all_told], timeout=None if limit == math.inf else limit)
+                await asyncio.wait([all_ended], timeout=None if limit == math.inf else limit)
         finally:
             for one in waiters:
                 self._parts.watcher.drop(one)
@@ -183,7 +183,7 @@ class WaitReader:
 
 
 def _sids(sid: object) -> list[str]:
-    """Return one SID, or several, as a list. Raises InvalidRequest: it is neither."""
+    """Return one or several SIDs as a list. Raises InvalidRequest if it is neither."""
     if isinstance(sid, str):
         return [sid]
     if isinstance(sid, Iterable) and not isinstance(sid, bytes):

@@ -1,4 +1,4 @@
-"""What is waited for of a call, and whether it has come."""
+"""What a wait for a call needs, and whether it is available."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from exotel_async.models import Call, CallStatus
 from exotel_async.wire import validation
 
 SETTLED_AFTER: Final = timedelta(minutes=15)
-"""From a call's end until what comes after it has come: its record, its numbers, its recording. The
-longest that Exotel says; a few minutes are usual."""
+"""Time from a call's end until its record, its numbers and its recording are available: the longest
+that Exotel documents; a few minutes are usual."""
 LONGEST_CALL: Final = timedelta(seconds=validation.LONGEST_CALL)
-"""From the dial, ringing included, until a call that was given no limit is over."""
+"""The longest that a call without a time limit lasts, from the dial on, ringing included."""
 
 _CHECKED_AFTER: Final = 8  # rounds without news; then after twice as many, and so on
 _PASSING: Final = (
@@ -45,19 +45,19 @@ _PASSING: Final = (
 )
 
 Deliver = Callable[[Call | ExotelError], object]
-"""Called with a call's end, or with the error."""
+"""Called with the call when it is over, or with the error."""
 
 
 @frozen(kw_only=True)
 class WaitOptions:
-    """What is waited for, and how.
+    """What to wait for, and how.
 
     Attributes:
-        settled: wait for length, price and end as well, not for the status alone.
+        settled: wait for duration, price and end time as well, not for the final status alone.
         details: wait for legs and talk time as well, and read them.
         interval: seconds until the first poll; it grows from there.
-        is_over: whether the call is known to be over. One that is not known to be in progress is
-            asked for at once, unless it is said here that nothing new can be there yet.
+        is_over: whether the call is known to be over, so that nothing new is expected before the
+            first interval. Otherwise a call that is not known to be in progress is read at once.
         priority: which request goes first when several wait.
     """
 
@@ -70,25 +70,25 @@ class WaitOptions:
 
 @define(eq=False)
 class Waiter:
-    """One call that somebody waits for."""
+    """One wait for the end of one call."""
 
     sid: str
     terms: WaitOptions
     deliver: Deliver
     began: float
-    """By the clock of the event loop, as the other moments here."""
+    """By the clock of the event loop, as all times here."""
     due: float
     interval: float
     seen: bool
-    """Whether the service has shown that there is such a call."""
+    """Whether the call is known to exist."""
     ended: float | None
-    """When it was seen to be over, where more is waited for than that."""
-    told: bool = False
-    """Whether it was delivered, or is not wanted any more."""
+    """When the call was first seen to be over, if more is waited for."""
+    done: bool = False
+    """Whether the result was delivered, or is no longer wanted."""
     asking: asyncio.Task[None] | None = None
-    """What asks for it at this moment."""
-    lacking: bool = False
-    """Whether nothing but its details is missing."""
+    """The task with the request for it that is in progress."""
+    lacks_details: bool = False
+    """Whether only the details are still missing."""
     rounds: int = 0
     check_after: int = _CHECKED_AFTER
     missing: int = 0
@@ -96,59 +96,62 @@ class Waiter:
 
 
 def urgency(waiting: Iterable[Waiter]) -> Priority:
-    """How urgent a request for them is."""
+    """Return the priority of a request for several waiters: that of the most urgent."""
     return min(one.terms.priority for one in waiting)
 
 
 def may_check(waiting: Iterable[Waiter]) -> bool:
-    """Whether a call has not been heard of for so long that a request is worth it."""
+    """Return whether a call has had no news for so long that it is worth a single request."""
     return any(one.rounds >= one.check_after for one in waiting)
 
 
 def is_passing(error: ExotelError) -> bool:
-    """Whether a poll that has failed so may succeed the next time."""
+    """Return whether a failed poll may succeed next time, judging by its error."""
     timed_out = isinstance(error, APIError) and error.status == 408
     return timed_out or isinstance(error, _PASSING)
 
 
-def has_come(call: Call, terms: WaitOptions) -> bool:
-    """Whether what is waited for has come of a call that is over; it may have to be read yet."""
+def is_available(call: Call, terms: WaitOptions) -> bool:
+    """Return whether Exotel has all that is waited for of a call that is over.
+
+    The details may still have to be read.
+    """
     return (not terms.settled or call_is_settled(call)) and (
-        not terms.details or _details_have_come(call)
+        not terms.details or _has_final_details(call)
     )
 
 
 def is_enough(call: Call, terms: WaitOptions) -> bool:
-    """Whether a call that is over has all that is waited for."""
-    return has_come(call, terms) and (not terms.details or call.details is not None)
+    """Return whether a call that is over has all that is waited for."""
+    return is_available(call, terms) and (not terms.details or call.details is not None)
 
 
-def defect_of(error: BaseException) -> ExotelError:
-    """Return the error for those that waited when a defect of this package ended the wait."""
+def internal_error(error: BaseException) -> ExotelError:
+    """Return the error for waiters whose wait failed because of a bug in this package."""
     return ExotelError(f"waiting for calls has failed: {type(error).__name__}")
 
 
 def not_over(timeout: float) -> RequestTimeout:
-    """Return the error for those whose call was not over in time."""
+    """Return the error for a call that was not over in time."""
     return RequestTimeout(f"the call was not over within timeout={timeout:g} s")
 
 
 def is_over(call: Call) -> bool:
-    """Whether a call has ended: by its status, or by its end where the word is a new one."""
+    """Return whether a call has ended: by status, or by end time if the status is not known."""
     status = call.status
     return call.is_final or (call.ended_at is not None and (status is None or not status.is_known))
 
 
 def call_is_settled(call: Call) -> bool:
-    """Whether what comes after a call's end has come: its length, price and end."""
+    """Return whether a call is over and its duration, price and end time are known."""
     return is_over(call) and None not in {call.duration, call.price, call.ended_at}
 
 
-def _details_have_come(call: Call) -> bool:
-    """Whether the legs and the talk time are known of a call that is over.
+def _has_final_details(call: Call) -> bool:
+    """Return whether the legs and the talk time of a call that is over are final.
 
-    They come with its end. Before, the second leg has no status (VOICE_V1 2), as if nobody had been
-    dialled second; unless the first party was not reached, and nobody was.
+    They are filled in with its end time. Before that the second leg has no status (VOICE_V1 2), as
+    if it had not been dialled; which is true only if the first party was not reached.
     """
     details = call.details
     if call.ended_at is not None:

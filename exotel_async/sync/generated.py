@@ -282,31 +282,31 @@ class Calls(Resource["AsyncCalls"]):
         timeout: float | None = None,
         **options: Unpack[DialOptions],
     ) -> Call:
-        """Connect two parties: ring `from_` first, and `to` when it has answered.
+        """Connect two parties: ring `from_` first, and `to` once it has answered.
 
-        The answer means that Exotel took the order; how the call goes is read back with `get`.
+        A returned call means that Exotel accepted the order; read how the call goes with `get`.
         Rests on `POST Calls/connect`, mode "connect two numbers".
 
         Args:
-            from_: the party rung first: a phone number, best with its country code, or a SIP id or
-                URI (`sip:agent7f3a`).
-            to: the party rung second: the same.
-            caller_id: the ExoPhone both of them see.
+            from_: the party rung first: a phone number, preferably with its country code, or a SIP
+                id or URI (`sip:agent7f3a`).
+            to: the party rung second, in the same form.
+            caller_id: the ExoPhone that both parties see.
             wait_url: a WAV file the first party hears while the second is rung; cached by its URL.
-            start_playback_to: who hears `start_playback_url`.
+            start_playback_to: which party hears `start_playback_url`.
             start_playback_url: audio played when the second party answers.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `DialOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            RateLimitTimeout: the budget had no place in time; nothing was sent.
+            RateLimitTimeout: the budget had no room in time; nothing was sent.
             ConnectionFailed: Exotel was not reached.
             APIError: Exotel refused; no call was made.
-            CallOutcomeUnknown: it is not known whether the call was made. It is never dialled
-                again by itself.
+            CallOutcomeUnknown: it is not known whether the call was made. The SDK never dials it
+                again on its own.
         """
         return self._await(
             lambda held: held.connect(
@@ -334,17 +334,18 @@ class Calls(Resource["AsyncCalls"]):
         timeout: float | None = None,
         **options: Unpack[DialOptions],
     ) -> Call:
-        """Ring a party and connect it to a call flow: an outgoing call to a flow.
+        """Ring a party and connect it to a call flow.
 
         Rests on `POST Calls/connect`, mode "connect to flow".
 
         Args:
-            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
-            flow: the flow's id (its app id in the dashboard), or the whole URL of one.
-            caller_id: the ExoPhone it sees.
+            from_: the party to ring: a phone number, preferably with its country code, or a SIP id
+                or URI.
+            flow: the flow's id (its app id in the dashboard), or its full URL.
+            caller_id: the ExoPhone that the party sees.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `DialOptions`.
 
         Raises:
@@ -377,20 +378,22 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Call:
         """Ring a party and connect it directly to a voice bot, without a flow or a second party.
 
-        When the party answers, Exotel opens a WebSocket to `stream_url`, and the audio goes both
-        ways over it. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal documents
-        it (agentstream/connect-voice-ai).
+        When the party answers, Exotel opens a WebSocket to `stream_url` that carries the audio in
+        both directions. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal
+        documents it (agentstream/connect-voice-ai).
 
         Args:
-            from_: the party rung: a phone number, best with its country code, or a SIP id or URI.
-            stream_url: the bot's `ws` or `wss` URL, at most 600 characters with its sample rate.
+            from_: the party to ring: a phone number, preferably with its country code, or a SIP id
+                or URI.
+            stream_url: the bot's `ws` or `wss` URL, at most 600 characters including the sample
+                rate.
             caller_id: the ExoPhone the party sees.
             stream_name: a name for the stream, at most 32 characters.
             sample_rate: samples per second of the audio: 8000, 16000 or 24000. It is written into
                 the URL as `sample-rate`; Exotel's default is 8000.
             priority: which request goes first when several wait.
             max_wait: seconds the dial may wait for the budget.
-            timeout: seconds it may take with everything.
+            timeout: seconds the dial may take in all.
             **options: see `StreamOptions`.
 
         Raises:
@@ -425,37 +428,38 @@ class Calls(Resource["AsyncCalls"]):
         on_progress: Callable[[DialStatistics], object] | None = None,
         **options: Unpack[TargetOptions],
     ) -> Dials:
-        """Dial many, and stream what comes of each dial.
+        """Dial many targets, and stream the outcome of each dial.
 
         Use it as ``with exotel.calls.connect_many(numbers, flow=926, caller_id=...) as outcomes``
-        and ``for outcome in outcomes``: one `DialOutcome` for each target, in the order the answers
-        come. An outcome says that Exotel took the order, not how the call ended: that is in
-        `outcomes.ended()`. `outcomes.stop()` ends it in order.
+        and ``for outcome in outcomes``: one `DialOutcome` for each target, in the order the
+        responses arrive. An outcome says whether Exotel accepted the order, not how the call ended:
+        for that, read `outcomes.ended()`. `outcomes.stop()` stops it gracefully.
 
-        It is not durable: what was dialled when the process died is not known to the next one.
+        It is not durable: after a crash, nothing records which targets were dialled.
 
         Args:
-            targets: numbers rung first, or `DialTarget` with more. Any iterable, read no further
-                than it is needed: one target at most waits for room for its call.
+            targets: numbers rung first, or `DialTarget` with more. Any iterable, read lazily: at
+                most one target waits for room for its call.
             to: the party rung second; or else
             flow: the flow they are connected to; or else `stream_url` among the options.
-            caller_id: the ExoPhone they see. It may be missing, and so may `to` and `flow`, where
-                each target is a `DialTarget` with its own.
+            caller_id: the ExoPhone they see. It may be omitted, and so may `to` and `flow`, if each
+                target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
-                two numbers has two. Their ends come from the poll of `wait`, or from `notify`;
-                a dial whose outcome is not known is counted until it is. None: any number.
+                two numbers has two. The end of a call is learned from the poll of `wait`, or from
+                `notify`; a dial whose outcome is unknown counts until it is known. None: any
+                number.
             interval: seconds until the first poll for a call's end.
             priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
-            timeout: seconds each may take with everything.
-            on_progress: called with `statistics()` whenever an outcome has been taken out of the
-                stream. What it raises is raised there.
-            **options: see `TargetOptions`; a target's own go before them.
+            timeout: seconds each dial may take in all.
+            on_progress: called with `statistics()` each time an outcome is taken from the stream,
+                which raises any exception of the callback.
+            **options: see `TargetOptions`; a target's own options take precedence.
 
         Raises:
-            InvalidRequest: an argument that makes no sense, or is missing: where targets are not
-                a list or a tuple, and one of them says nothing of what is missing, the stream
-                raises it there. What else is wrong with one target is in its outcome.
+            InvalidRequest: an invalid or missing argument. If targets are not a list or a tuple,
+                what one of them lacks is raised when the stream reaches it. Any other problem with
+                one target is in its outcome.
         """
         feed = SourceReader(targets, ahead=1)
         progress = Progress(on_progress)
@@ -486,46 +490,46 @@ class Calls(Resource["AsyncCalls"]):
         interval: float = FIRST_LOOK,
         priority: Priority | None = None,
     ) -> Reconciliation:
-        """Search for the call of a dial whose outcome is not known.
+        """Search for the call of a dial whose outcome is unknown.
 
-        It looks for the call among the call records of those minutes, by its numbers, its ExoPhone
-        and, where the record shows it, its custom field. Calls that a session of this account and
-        process was answered about are not meant. A call shows up there only when it is over, so
-        that this may take as long as the call may last; a status callback with the same custom
-        field, given to `notify`, ends it.
+        It searches the call records created around the time of the dial, by the numbers, the
+        ExoPhone and, where records show it, the custom field. Calls that a session of this account
+        and process got in response to a dial are excluded. A call is listed only when it is over,
+        so this may take as long as the call may last; a status callback with the same custom field,
+        passed to `notify`, ends the search early.
 
-        A call is found for one dial only. One that looks as much like that of another lost dial of
-        this account and process, because the parties are the same and so are the minutes, is found
-        for neither, unless something distinguishes them: a custom field, an SID in an answer that
-        came late or damaged, or that the other dial's call is found, or is certain not to be. The
-        same error, copied or pickled, gives the same call again.
+        A call is found for one dial only. If it matches another lost dial of this account and
+        process equally well, because the parties and the minutes are the same, it is found for
+        neither, unless something distinguishes the two: a custom field, a SID in a late or damaged
+        response, or that the call of the other dial is found or certainly does not exist. The same
+        error, copied or pickled, gives the same call again.
 
-        What other processes dial is not known here: search for all lost dials in one process. Give
-        each dial a custom field of its own, which tells it from theirs where the records show
-        custom fields; where they do not, several calls that are alike are all named, but one that
-        is alone is taken for this dial's.
+        Dials of other processes are not known here: reconcile all lost dials in one process. Give
+        each dial a unique custom field, which distinguishes it from theirs if the records show
+        custom fields; if they do not, several matching calls are all returned as candidates, but a
+        single one is taken for the call of this dial.
 
         Args:
-            error: what the dial has raised, here or in another process. Its times are by the clock
-                of the machine that dialled: where the error does not know how far that one was from
-                Exotel's (`clock_offset`), nothing but the custom field makes a call found for
-                certain, and that there is none is never certain.
-            timeout: seconds to look at most; 0: one look; None: until it is certain, which is the
-                longest the call may last, and a quarter of an hour.
-            interval: seconds between the first look and the second. It grows to twenty times as
-                much.
+            error: the error that the dial raised, here or in another process. Its times are by the
+                clock of the machine that dialled: if the error does not know how far that clock was
+                from Exotel's (`clock_offset`), only the custom field can identify a call for
+                certain, and it is never certain that there is none.
+            timeout: seconds to search at most; 0: search once; None: until the result is certain,
+                which takes as long as the call may last plus a quarter of an hour.
+            interval: seconds between the first search and the second. It grows up to twenty times
+                as long.
             priority: which request goes first when several wait.
 
         Returns:
             `CallFound`, `CallNotFound` with whether that is certain, or `CallAmbiguous` with all
-            calls that may be meant: there are several, or one that does not quite look like it (the
-            direction is another one, a party or the custom field is not shown), or may as well be
-            another dial's, or the service counts more calls in those minutes than it shows. What is
-            certain rests on the session's `time_zone` being the account's.
+            candidates: there are several; or one that does not match fully (another direction, or a
+            party or the custom field not shown), or that may as well belong to another dial; or the
+            service counts more calls in those minutes than it shows. Certainty depends on the
+            session's `time_zone` being that of the account.
 
         Raises:
-            InvalidRequest: an argument that makes no sense, a dial of another account, or one of
-                more than six months ago.
+            InvalidRequest: an invalid argument, a dial of another account, or one of more than six
+                months ago.
             ExotelError: the call records could not be read, several times in a row.
         """
         return self._await(
@@ -541,17 +545,18 @@ class Calls(Resource["AsyncCalls"]):
         self,
         event: Any,
     ) -> bool:
-        """Report the status of a call, as a callback shows it: a `wait` for it ends at once.
+        """Report a call's status, as received in a callback: a `wait` for its end returns at once.
 
         Args:
-            event: a `Call`, or anything with `sid` and `status`, and perhaps `custom_field`,
-                `from_` and `to`. What can make a `Call` of itself (`to_call()`) is asked to.
+            event: a `Call`, or any object with `sid` and `status`, and optionally `custom_field`,
+                `from_` and `to`. If it has a method `to_call()` that returns a `Call`, that is
+                used.
 
         Returns:
-            Whether somebody's wait has ended with it.
+            Whether this completed any wait.
 
         Raises:
-            InvalidRequest: it has no SID or no status.
+            InvalidRequest: the event has no SID or no status.
             ConfigurationError: the session is closed.
         """
         return self._ask(lambda held: held.notify(event))
@@ -568,25 +573,25 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Call:
         """Read one call.
 
-        `ended_at`, `duration` and `price` are filled about two minutes after the call is over, and
-        what `details` tell of the second party and of the talk time comes with them.
+        Exotel fills in `ended_at`, `duration` and `price` about two minutes after the call is over,
+        and with them the second party and the talk time in `details`.
 
-        Gets that are made at the same time, or have to wait for the budget, share their requests,
-        up to a hundred calls each, with the result that a request for one would have given. None is
-        answered by a request that left before it was made.
+        Gets that are made at the same time, or have to wait for the budget, share requests of up to
+        a hundred calls each; the result is that of a single request. No get is answered by a
+        request that was sent before it was made.
 
         Args:
             sid: the call's SID.
             details: whether to read its legs and talk time as well.
-            recording_url_validity: how long the pre-signed recording link is to open: 5 to 60
+            recording_url_validity: how long the pre-signed recording link stays valid: 5 to 60
                 whole minutes.
-            coalesce: whether it may share a request; None: as the session is set.
+            coalesce: whether it may share a request; None: the session's setting.
             extra: parameters this SDK does not know; with them, no request is shared.
             **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: no such call, or the account lives in the other region.
+            NotFound: no such call, or the account is in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         return self._await(
@@ -613,28 +618,28 @@ class Calls(Resource["AsyncCalls"]):
         timeout: float | None = None,
         **filters: Unpack[CallFilters],
     ) -> CallRecords:
-        """List the calls of a range of time. Calls in progress are not among them.
+        """List the calls of a time range. Calls in progress are not included.
 
-        Rests on `GET Calls`. What is returned is read with ``for``; see `CallRecords`. It sends
-        nothing before that.
+        Rests on `GET Calls`. Read the result with ``for``; see `CallRecords`. Nothing is sent
+        before that.
 
         Args:
-            since: when the calls were created: this second or later. Aware, any zone; not older
-                than six months. None: 30 days before `until`.
-            until: this second or before. None, or a time that has not come: all until now. It is
-                fixed when reading begins.
+            since: calls created in this second or later. Aware, any zone; not older than six
+                months. None: 30 days before `until`.
+            until: calls created in this second or before. None, or a time in the future: all until
+                now, which is fixed when reading begins.
             limit: calls at most.
             resume: the `resume_token` of a list with the same filters and order: continue after
-                it. The range of time is the token's, whatever `since` and `until` are: calls that
-                are newer than that list are given by `changes` alone. The token of a list until
-                now that was read to its end is refused for that reason.
-            concurrency: slices of the range read side by side, 1 to 16, still given out in order.
-                Needed where round trips are so long that one page after the other does not use
-                the budget; it costs about a tenth more requests.
+                it. The time range is the token's, whatever `since` and `until` are: only `changes`
+                gives calls that are newer than that list. For that reason, the token of a list
+                until now that was read to its end is refused.
+            concurrency: slices of the range read in parallel, 1 to 16, still in order. Useful if
+                round trips are so long that reading page after page does not use up the budget; it
+                costs about a tenth more requests.
             priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
-            **filters: which calls, and how they are given out: see `CallFilters`.
+            timeout: seconds each request may take in all.
+            **filters: which calls, and in which order and form: see `CallFilters`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
@@ -664,26 +669,26 @@ class Calls(Resource["AsyncCalls"]):
         timeout: float | None = None,
         **filters: Unpack[RecordFilters],
     ) -> CallChanges:
-        """Read which calls are new, or have changed, since they were read the last time.
+        """Read the calls that are new or have changed since the last reading.
 
-        Use it as ``for call in changes``, and keep `changes.token` for the next time, which may be
-        in a minute or after some nights were missed. Each call is given when it is new, and again,
-        once, each time its record has changed: its end, duration, price and recording come late.
-        Calls in progress are not among them.
+        Use it as ``for call in changes``, and save `changes.token` for the next reading, be it a
+        minute or several days later. Each call is given when it is new, and once again each time
+        its record has changed: its end, duration, price and recording come late. Calls in progress
+        are not included.
 
-        Rests on `GET Calls`, which takes times of creation alone: each time it reads again what was
-        created in the 4 hours and 15 minutes before the last time, which is the longest a call may
-        last and its price may take. What changes later than that is not noticed.
+        Rests on `GET Calls`, whose only time filter is the time of creation: each reading covers
+        again the calls created in the 4 hours and 15 minutes before the last one, which is the
+        longest that a call may last and its price may take. Later changes are not noticed.
 
         Args:
-            since: the `token` of the last time; or, the first time, when the calls were created:
+            since: the `token` of the last reading; or, the first time, a datetime: calls created in
                 this second or later. Aware, any zone; not older than six months. None: 30 days ago.
-            allow_gap: whether to read on if that was so long ago that Exotel, which keeps six
-                months, has no more of some of the calls; `changes.gap` says which. Else it is an
-                error: nothing is passed over in silence.
+            allow_gap: whether to continue if the last reading was so long ago that Exotel, which
+                keeps calls for six months, no longer has some of them; `changes.gap` says which.
+                Otherwise that is an error: nothing is skipped silently.
             priority: which request goes first when several wait.
             max_wait: seconds each request may wait for the budget.
-            timeout: seconds each request may take with everything.
+            timeout: seconds each request may take in all.
             **filters: which calls: see `RecordFilters`.
 
         Raises:
@@ -717,23 +722,23 @@ class Calls(Resource["AsyncCalls"]):
         """Read many calls by their SIDs, up to a hundred with each request.
 
         Use it as ``with exotel.calls.get_many(sids) as results`` and ``for result in results``: one
-        `CallResult` for each SID, in the order the answers come. A SID that cannot be read does not
-        affect the others.
+        `CallResult` for each SID, in the order the responses arrive. A SID that cannot be read does
+        not affect the others.
 
         Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
-        older than 31 days, SIDs that do not exist) is asked for singly.
+        older than 31 days, SIDs that do not exist) is read singly.
 
         Args:
-            sids: any iterable, read no further than it is needed.
+            sids: any iterable, read lazily.
             details: whether to read legs and talk time as well.
-            recording_url_validity: how long recording links are to open: 5 to 60 whole minutes.
+            recording_url_validity: how long recording links stay valid: 5 to 60 whole minutes.
             since: when the oldest of the calls was created, if they are older than 31 days: they
-                are then looked for month by month. Aware; not older than six months.
+                are then searched for month by month. Aware; not older than six months.
             until: when the newest of them was created.
-            concurrency: requests under way at a time, 1 to 64.
+            concurrency: requests in flight at a time, 1 to 64.
             batch_size: SIDs in one request, 1 to 100.
-            on_progress: called with the statistics, each time some are taken out of the stream.
-            **options: see `RequestOptions`; `Priority.BULK` if they do not say otherwise.
+            on_progress: called with `statistics()` each time results are taken from the stream.
+            **options: see `RequestOptions`; the default priority is `Priority.BULK`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
@@ -767,50 +772,50 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Path:
         """Download the recording of a call.
 
-        Nothing but to read a call that is named by its SID is a request to the API and takes of its
-        rate limit. The signed link comes first, without credentials; where that is refused, the
-        plain one, with HTTP Basic if it leads to Exotel. It is written beside `path`, to a file of
-        its own whose name ends in `.part`, and renamed when it is whole: else `path` stays as it
-        is, and nothing of it stays, unless the process is killed. Of several downloads to one path
-        the last to end is what stays. Only its owner may read the file (mode 0600). Four run at a
-        time.
+        Only reading a call that is given by its SID is a request to the API and counts in its rate
+        limit. The pre-signed link is tried first, without credentials; if that is refused, the
+        plain link, with HTTP Basic if it leads to Exotel. The recording is written to a file of its
+        own next to `path`, whose name ends in `.part`, and renamed when it is complete. Otherwise
+        `path` stays as it is, and the `.part` file is removed, unless the process is killed. Of
+        several downloads to one path, the last to finish remains. Only the owner may read the file
+        (mode 0600). Four downloads run at a time.
 
         A link or a redirect to a loopback, link-local, private or reserved address is followed only
         to the session's own host, or if that host has such an address itself, as an emulator does.
-        Names are looked up for this. What a name leads to when the connection is made, a moment
-        later, is not looked at again; a name that this computer does not know is left to the proxy,
-        if there is one.
+        Names are resolved for this check. They are not checked again when the connection is made, a
+        moment later; a name that this computer cannot resolve is left to the proxy, if there is
+        one.
 
         Args:
-            call: the call, read not long ago: signed links live for minutes, and a recording comes
-                up to fifteen minutes after the end. Or its SID: it is read first. Or the link to a
-                recording, as Exotel sent it to you.
-            path: where to write it. A regular file that is there is replaced.
-            max_size: bytes it may have, 1 GiB unless another number is given. None: no bound.
-            idle_timeout: seconds of waiting in which a KiB must come for each of them, or the try
-                ends: 30 KiB in 30 s. None: those of `Timeouts.read`, 30 by default. As long as a
-                recording comes faster, there is no limit on the time it takes.
+            call: the call, read recently: pre-signed links are valid for minutes, and a recording
+                comes up to fifteen minutes after the end. Or its SID: it is read first. Or the link
+                to a recording, as Exotel sent it to you.
+            path: where to write it. An existing regular file is replaced.
+            max_size: bytes it may have, 1 GiB by default. None: no limit.
+            idle_timeout: seconds of waiting in which at least as many KiB must arrive, or the
+                attempt ends: 30 KiB in 30 s. None: the seconds of `Timeouts.read`, 30 by default. A
+                recording that comes faster may take any time.
 
         Returns:
             The path.
 
         Raises:
-            InvalidRequest: the call or the path is none, a link is none of http(s) or leads to a
-                private address, or a bound is not above 0.
-            NotFound: there is no such call; or nothing, or nothing yet, where the link leads that
-                was given instead of a call.
-            RecordingNotReady: it may come: the call is in progress, or ended less than 15 minutes
-                ago.
-            NoRecording: there is none, and none will come: it ended longer ago than that, or
-                no one has answered.
-            APIError: it was refused, redirected to where no link may lead, or could not be had
+            InvalidRequest: `call` or `path` is invalid, a link is not http(s) or leads to a private
+                address, or a limit is not above 0.
+            NotFound: there is no such call; or the link that was given instead of a call leads to
+                nothing, or to nothing yet.
+            RecordingNotReady: it may still come: the call is in progress, or ended less than 15
+                minutes ago.
+            NoRecording: there is none, and none will come: the call ended longer ago than that, or
+                no one answered.
+            APIError: it was refused, redirected to a forbidden address, or could not be fetched
                 after all retries.
-            RequestTimeout: the connection was lost, or stalled, or was too slow, each time.
+            RequestTimeout: the connection was lost, stalled, or was too slow, each time.
             ConnectionFailed: its host was not reached.
-            DecodeError: what came is a page of text, is compressed, which was not asked for, or is
-                larger than `max_size`.
-            OSError: it could not be written. IsADirectoryError, FileExistsError: there is something
-                at `path` that is no regular file.
+            DecodeError: the response is a page of text, is compressed although that was not
+                requested, or is larger than `max_size`.
+            OSError: it could not be written. IsADirectoryError, FileExistsError: `path` exists and
+                is not a regular file.
         """
         return self._await(
             lambda held: held.download_recording(
@@ -828,23 +833,25 @@ class Calls(Resource["AsyncCalls"]):
         max_size: int | None = LARGEST,
         idle_timeout: float | None = None,
     ) -> Recording:
-        """Open the recording of a call, to pass it on as it comes.
+        """Open the recording of a call, to stream it.
 
         Use it as ``with exotel.calls.open_recording(call) as recording`` and ``for chunk in
-        recording``; `recording.content_type` and `recording.size` are what its host says. It is
-        fetched as `download_recording` does it, by the same links and under the same rules. Until
-        its first bytes are there it is tried again; what breaks off later has to be opened anew. It
-        is one of the four that run at a time until its block is left, however slowly it is read.
+        recording``; `recording.content_type` and `recording.size` are what its host states. It is
+        fetched like by `download_recording`, from the same links and under the same rules. It is
+        retried until the first bytes have arrived; if it breaks off later, open it again. It counts
+        as one of the four downloads that run at a time until its block is left, however slowly it
+        is read.
 
         Args:
             call: the call, its SID, or the link to a recording: see `download_recording`.
-            max_size: bytes it may have, 1 GiB unless another number is given. None: no bound.
-            idle_timeout: seconds of waiting in which a KiB must come for each of them. None: those
-                of `Timeouts.read`, 30 by default. Time that the program takes does not count.
+            max_size: bytes it may have, 1 GiB by default. None: no limit.
+            idle_timeout: seconds of waiting in which at least as many KiB must arrive. None: the
+                seconds of `Timeouts.read`, 30 by default. Time that the program takes does not
+                count.
 
         Raises:
-            InvalidRequest: as `download_recording`, for the arguments. What else that raises is
-                raised when the block is entered, or by the ``for``.
+            InvalidRequest: as `download_recording`, for the arguments. Its other errors are raised
+                when the block is entered, or by the ``for``.
         """
         return Recording(
             self._session,
@@ -891,24 +898,24 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Call | Sequence[CallResult]:
         """Wait until a call, or each of several, is over.
 
-        All that wait in a session share one poll: a hundred waiting calls cost one request in each
-        round, and none if `notify` gets their ends first.
+        All waits of a session share one poll: a hundred calls cost one request per round, and none
+        if `notify` reports their ends first.
 
         Args:
             sid: the call's SID; or several, which gives a `CallResult` for each, in their order.
             timeout: seconds to wait at most; None: as long as it takes.
-            settled: wait until length, price and end have come as well, which takes about two
-                minutes from the end; what has not come within fifteen is not waited for.
-            details: wait for legs and talk time as well, and read them. They come with the end,
-                unless the first party was not reached.
-            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
-                twelve times as much.
+            settled: wait for the record's duration, price and end time as well, which takes about
+                two minutes from the end; after fifteen minutes they are no longer waited for.
+            details: wait for legs and talk time as well, and read them. They come with the end
+                time, unless the first party was not reached.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows up
+                to twelve times as long.
             priority: which request goes first when several wait.
 
         Raises:
-            InvalidRequest: an argument that makes no sense; nothing was sent.
-            NotFound: no such call (any more).
-            RequestTimeout: it was not over within `timeout`.
+            InvalidRequest: an invalid argument; nothing was sent.
+            NotFound: no such call, or it does not exist any more.
+            RequestTimeout: the call was not over within `timeout`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
         """
         sid = sid if isinstance(sid, str) else list(sid)
@@ -933,26 +940,25 @@ class Calls(Resource["AsyncCalls"]):
         interval: float = FIRST_POLL,
         priority: Priority | None = None,
     ) -> EndedCalls:
-        """Wait until each of many calls is over, and give each when it is.
+        """Stream many calls, each when it is over.
 
         Use it as ``with exotel.calls.as_completed(sids) as results`` and ``for result in results``:
-        one `CallResult` for each SID, in the order the calls end. It is `wait` as a stream, over
-        the same poll: the calls of others are looked up a hundred at a time.
+        one `CallResult` for each SID, in the order the calls end. It is `wait` as a stream, with
+        the same poll: calls that this session did not dial are first read a hundred at a time.
 
         Args:
-            sids: any iterable. It is read as it comes, and no further while 10,000 are waited for
-                or were not taken out of the stream yet.
-            timeout: seconds to wait for each, from when its SID was read; then its result has a
-                `RequestTimeout`. None: as long as it takes.
-            settled: as for `wait`; as are `interval` and `priority`.
+            sids: any iterable. It is read as fast as it yields, but paused while 10,000 SIDs are
+                waited for or not yet taken from the stream.
+            timeout: seconds to wait for each call, counted from when its SID was read; then its
+                result has a `RequestTimeout`. None: as long as it takes.
+            settled: as for `wait`.
             details: as for `wait`.
-            interval: seconds until the first poll; half of `timeout` if that is less. It grows to
-                twelve times as much.
+            interval: seconds until the first poll; half of `timeout` if that is less. It grows up
+                to twelve times as long.
             priority: which request goes first when several wait.
 
         Raises:
-            InvalidRequest: an argument that makes no sense. What is wrong with one SID is in its
-                result.
+            InvalidRequest: an invalid argument. A problem with one SID is in its result.
         """
         feed = SourceReader(sids, ahead=100)
         return EndedCalls(
@@ -1215,13 +1221,13 @@ class ExoPhones(Resource["AsyncExoPhones"]):
 
 
 class CallRecords(ClosableList["AsyncCallRecords"]):
-    """A list of calls: `exotel.calls.list(...)`. Nothing is asked for until it is read.
+    """A list of calls: `exotel.calls.list(...)`. Nothing is sent until it is read.
 
     ``for call in records`` reads it to its end, `pages` does so page by page, and `first_page`
-    reads the first page alone. Each of them begins at the beginning; the end of the range is fixed
-    by the first. To stop, leave the loop. After a step of an iterator that failed, or was
-    cancelled, the next one asks again. A list with `concurrency` reads ahead; put it in ``with
-    contextlib.closing(records)`` where it must have stopped when the block is left.
+    reads only the first page. Each of them starts from the beginning; the first one fixes the end
+    of the range. To stop, leave the loop. If a step of an iterator fails or is cancelled, the next
+    step tries again. A list with `concurrency` reads ahead; use ``with
+    contextlib.closing(records)`` to make sure that this has stopped when the block is left.
     """
 
     def __iter__(self) -> Iterator[Call]:
@@ -1240,34 +1246,34 @@ class CallRecords(ClosableList["AsyncCallRecords"]):
         return self._await(first)
 
     def pages(self) -> Generator[CallPage, None, None]:
-        """Read the list page by page. A page's `total` is that of its window of 30 days at most.
+        """Read the list page by page. A page's `total` is that of its window of at most 30 days.
 
         Raises:
-            ExotelError: a page could not be had; `resume_token` says where to continue.
+            ExotelError: a page could not be read; `resume_token` says where to continue.
         """
         return self._iterate(lambda held: held.pages())
 
     @property
     def resume_token(self) -> str | None:
-        """Where to continue after what was given out last, for `calls.list(resume=...)`.
+        """A token to continue after the last call that was given, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
-        order; the range is in it, so that it never leads to calls that are newer than this list:
-        `calls.changes` gives those. None before anything was read.
+        order. It contains the time range, so it never gives calls that are newer than this list:
+        use `calls.changes` for those. None before anything was read.
         """
         return self._ask(lambda held: held.resume_token)
 
     def close(self) -> None:
-        """End all reading ahead. Reading on nevertheless raises a ConfigurationError."""
+        """Stop all reading ahead. Reading on after this raises a ConfigurationError."""
         self._await(lambda held: held.aclose())
 
 
 class CallChanges(LoopObject["AsyncCallChanges"]):
-    """What is new or has changed: `exotel.calls.changes(...)`. Nothing is sent until it is read.
+    """New and changed calls: `exotel.calls.changes(...)`. Nothing is sent until it is read.
 
-    ``for call in changes`` reads all there is, in the order of creation, and ends; `pages` does so
-    page by page. Read again, it gives what is new since. `token` says to another process what was
-    given out.
+    ``for call in changes`` reads all that there are, in the order of creation, and ends; `pages`
+    does so page by page. Read again, it gives what is new or has changed since. With `token`
+    another process can continue.
     """
 
     def __iter__(self) -> Iterator[Call]:
@@ -1277,32 +1283,32 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
         """Read the same, page by page. `CallPage.total` is None: Exotel counts other calls, too.
 
         Raises:
-            InvalidRequest: Exotel does not have all of it any more: see `gap`.
-            ExotelError: a page could not be had; the next step or reading again continues, and so
-                does `token`.
+            InvalidRequest: Exotel no longer has all of the calls: see `gap`.
+            ExotelError: a page could not be read; the next step, reading again, or `token`
+                continues.
         """
         return self._iterate(lambda held: held.pages())
 
     @property
     def token(self) -> str | None:
-        """What was given out until now, for `calls.changes(since=...)`.
+        """A token of what was given until now, for `calls.changes(since=...)`.
 
-        It is right at any time, in the middle of reading as well: what was given out last counts as
-        dealt with.
+        It is valid at any time, also in the middle of reading: the call that was given last counts
+        as handled.
 
         An opaque string that another process may use, too, with the same account, filters and
-        `details`. Its length is about 11 letters for each call that was created in the last four
-        and a quarter hours: some kilobytes as a rule, half a megabyte where 200 calls a minute are
-        made; and for a moment, in the middle of reading, twice as much. None if no `since` was
-        given, and nothing was read yet.
+        `details`. Its length is about 11 characters for each call created in the last four and a
+        quarter hours: usually some kilobytes, half a megabyte at 200 calls a minute; and for a
+        moment, in the middle of reading, twice as much. None if no `since` was given and nothing
+        was read yet.
         """
         return self._ask(lambda held: held.token)
 
     @property
     def gap(self) -> tuple[datetime, datetime] | None:
-        """The first and the last second of what Exotel has no more, for it is six months old.
+        """The first and last second of creation of calls that may be missing; None: none are.
 
-        Known when reading begins: calls that were created then may be missing. None: none is.
+        Exotel no longer has them, because they are over six months old. Known when reading begins.
         """
         return self._ask(lambda held: held.gap)
 
@@ -1327,32 +1333,32 @@ class ExoPhoneList(LoopObject["AsyncExoPhoneList"]):
 
 
 class Recording(SyncStream["AsyncRecording", "bytes"]):
-    """A recording that is open: read it with ``for``, in its block.
+    """An open recording: read it with ``for``, in its block.
 
-    It is asked for when the block is entered, and open when its first bytes are there. Nothing is
-    read ahead of the program but what the connection holds, and leaving the block ends it.
+    It is requested when the block is entered, and open when the first bytes have arrived. Nothing
+    is read ahead except what the connection buffers, and leaving the block ends it.
     """
 
     @property
     def content_type(self) -> str | None:
-        """What it is, as its host says: `audio/mpeg`. None if that says nothing."""
+        """The content type that the host states, such as `audio/mpeg`; None if it states none."""
         return self._ask(lambda held: held.content_type)
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has. None if its host does not say; `max_size` holds all the same."""
+        """Its size in bytes; None if the host does not state it. `max_size` applies regardless."""
         return self._ask(lambda held: held.size)
 
 
 class CallResults(SyncResultStream["AsyncCallResults", "CallResult"]):
-    """A stream of `CallResult`, one for each SID, in the order the answers come.
+    """A stream of `CallResult`, one for each SID, in the order the responses arrive.
 
     Use it as ``with exotel.calls.get_many(sids) as results: for result in results``: leaving the
     block ends what is in progress.
     """
 
     def statistics(self) -> FetchStatistics:
-        """Return the progress so far, without what was not taken out of the stream yet."""
+        """Return the progress so far; results count when they are taken from the stream."""
         return self._ask(lambda held: held.statistics())
 
 
@@ -1365,49 +1371,48 @@ class EndedCalls(SyncResultStream["AsyncEndedCalls", "CallResult"]):
 
 
 class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
-    """A stream of `DialOutcome`, one for each target, in the order the answers come.
+    """A stream of `DialOutcome`, one for each target, in the order the responses arrive.
 
     Use it as ``with exotel.calls.connect_many(...) as outcomes: for outcome in outcomes``. Leaving
-    the block ends the dialling; how dials in flight end is reported to the session's
-    `on_orphaned_call`, and so is every call whose outcome was not taken out of the stream, each
-    with its `DialTarget`. Nothing of it survives the process.
+    the block stops the dialling; the outcomes of dials in flight are reported to the session's
+    `on_orphaned_call`, and so is every call whose outcome was not taken from the stream, each with
+    its `DialTarget`. No state survives the process.
     """
 
     @property
     def live(self) -> int:
-        """Legs in progress as far as is known: ringing, talking, or perhaps."""
+        """Legs in progress, or possibly in progress."""
         return self._ask(lambda held: held.live)
 
     def statistics(self) -> DialStatistics:
-        """Return the progress so far; outcomes count when they are taken out of the stream."""
+        """Return the progress so far; outcomes count when they are taken from the stream."""
         return self._ask(lambda held: held.statistics())
 
     def stop(self) -> None:
-        """Take no more targets. What is in flight, or waits for the budget, still gets its outcome.
+        """Take no more targets. Dials in flight, or waiting for the budget, still get an outcome.
 
-        Then the stream ends. A target that was taken already, and waits for room, is not dialled:
-        its outcome has the error `NotDialled`. Calls in progress are not ended, and `ended()` goes
-        on until they are over. It may be called in any thread, and by a signal handler; again, it
-        does nothing.
+        Then the stream ends. A target that was taken already, but waits for room, is not dialled:
+        its outcome has the error `NotDialled`. Calls in progress are not hung up, and `ended()`
+        continues until they are over. It may be called in any thread, and by a signal handler;
+        calling it again does nothing.
         """
         self._ask(lambda held: held.stop())
 
     def ended(self) -> Iterator[Call]:
         """Return a stream of the calls, each once, when it is over; with its `target`.
 
-        It rests on the poll of `wait`, which `max_live` needs as well and which is made for this
-        without, and on `notify`; there are no other requests. A dial whose outcome is not known is
-        searched for, and is among them if its call is found. One that is not found, or that Exotel
-        does not know any more, is not.
+        It learns of ends from the poll of `wait`, as `max_live` does, and from `notify`; it makes
+        no other requests. The call of a dial whose outcome is unknown is searched for, and included
+        if it is found. A call that is not found, or that Exotel no longer knows, is left out.
 
-        Ask for it at the start of the block, for an end that nobody waits for is not kept. It ends
-        when nothing more will be dialled and no call is in progress any more. Dialling waits for
-        the outcomes to be read: read them in another thread, or before. It is for one reader; asked
-        for again, it is the same.
+        Get it at the start of the block: ends are not kept without a reader. It ends when nothing
+        more will be dialled and no call is in progress. Dialling waits for the outcomes to be read:
+        read them in another thread, or before. It is for one reader; every call of this method
+        returns the same stream.
 
         Raises:
-            RuntimeError: a call was placed before it was asked for. While it is read: the block was
+            RuntimeError: a call was placed before this was called. While reading: the block was
                 left before all calls were over.
-            ConfigurationError: while it is read: the session was closed.
+            ConfigurationError: while reading: the session was closed.
         """
         return self._iterate(lambda held: held.ended())

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exotel_async import Call, InvalidRequest, ServerError
-from exotel_async.calls.changes_token import LOOK_BACK, Given, Reading, read_token, write_token
+from exotel_async.calls.changes_token import LOOK_BACK, Checkpoint, Reading, read_token, write_token
 from exotel_async.calls.list_resume import to_base64
 from exotel_async.emulator import Dial, Emulator, Fault
 from exotel_async.emulator.calls import EmulatedCall
@@ -265,7 +265,7 @@ MOMENTS = st.integers(0, 1_700_000_000).map(lambda second: datetime.fromtimestam
 def test_what_is_written_is_read(
     since: datetime | None, until: datetime | None, digests: frozenset[bytes], account: str
 ) -> None:
-    given = Given(since, until, digests)
+    given = Checkpoint(since, until, digests)
     token = write_token(account, given)
     assert token.replace("-", "").replace("_", "").isalnum()
     assert read_token(token, account) == given
@@ -288,25 +288,25 @@ def record(second: int, **fields: Any) -> Call:
 
 
 def test_a_signed_link_that_differs_is_no_change() -> None:
-    reading = Reading(Given(None), None)
-    assert reading.passed(record(5, PreSignedRecordingUrl="https://a"))
-    again = Reading(reading.given(), None)
-    assert not again.passed(record(5, PreSignedRecordingUrl="https://b"))
-    assert again.passed(record(5, PreSignedRecordingUrl="https://b", Price="1.500"))
+    reading = Reading(Checkpoint(None), None)
+    assert reading.advance(record(5, PreSignedRecordingUrl="https://a"))
+    again = Reading(reading.checkpoint(), None)
+    assert not again.advance(record(5, PreSignedRecordingUrl="https://b"))
+    assert again.advance(record(5, PreSignedRecordingUrl="https://b", Price="1.500"))
 
 
 def test_no_more_is_remembered_than_may_still_change() -> None:
-    reading = Reading(Given(None), None)
+    reading = Reading(Checkpoint(None), None)
     step = int(LOOK_BACK.total_seconds()) // 10
     for n in range(100):
-        assert reading.passed(record(n * step))
-    assert len(reading.given().digests) == 11
+        assert reading.advance(record(n * step))
+    assert len(reading.checkpoint().digests) == 11
     # Nor is what another reading had remembered, once it is passed.
-    again = Reading(reading.given(), None)
+    again = Reading(reading.checkpoint(), None)
     for n in range(89, 200):
-        assert again.passed(record(n * step)) is (n >= 100)
-    assert len(again.given().digests) == 11
+        assert again.advance(record(n * step)) is (n >= 100)
+    assert len(again.checkpoint().digests) == 11
     # A clock that was put back takes nothing away.
-    again = Reading(reading.given(), None)
+    again = Reading(reading.checkpoint(), None)
     again.end(datetime.fromtimestamp(0, UTC))
-    assert again.given() == reading.given()
+    assert again.checkpoint() == reading.checkpoint()

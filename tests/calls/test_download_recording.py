@@ -169,7 +169,11 @@ def names(folder: Path) -> set[str]:
 
 def tasks() -> set[asyncio.Task[Any]]:
     """Return the tasks there are of our own, those of servers aside."""
-    return {task for task in asyncio.all_tasks() if "see_through" in repr(task.get_coro())}
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if "RecordingFetcher.download.<locals>" in repr(task.get_coro())
+    }
 
 
 async def until(condition: Callable[[], object]) -> None:

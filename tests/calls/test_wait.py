@@ -205,7 +205,7 @@ async def test_1000_waiting_calls_cost_10_requests_a_round(
     for rounds in (1, 2, 3):
         for [waiter] in watcher._waiters.values():
             waiter.due = 0.0  # its interval has passed
-        watcher._sooner.set()
+        watcher._wakeup.set()
         await until(lambda: len(emulator.requests) >= 10 * rounds and not watcher._requests)  # noqa: B023
         asked = Counter(sid for r in emulator.requests for sid in r.query["Sid"].split(","))
         assert asked == dict.fromkeys(sids, rounds), "each round has asked for all"
@@ -506,7 +506,7 @@ async def test_a_callback_in_a_thread_is_told_so(exotel: AsyncExotel) -> None:
 async def test_old_callbacks_are_forgotten(emulator: Emulator, exotel: AsyncExotel) -> None:
     for n in range(waiting._REMEMBERED + 10):
         exotel.calls.notify(Event(f"{n:032}", "completed"))
-    assert len(exotel.calls.parts().watcher._early) == waiting._REMEMBERED
+    assert len(exotel.calls.parts().watcher._reported) == waiting._REMEMBERED
     assert (await exotel.calls.wait(f"{waiting._REMEMBERED:032}")).is_final
     assert emulator.requests == []
 
@@ -834,7 +834,7 @@ async def test_cancelling_all_tasks_ends_the_waits(emulator: Emulator, exotel: A
         await exotel.calls.wait(UNKNOWN, timeout=SOON)
 
 
-@pytest.mark.parametrize("part", ["_begin_round", "_hear"])
+@pytest.mark.parametrize("part", ["_begin_round", "_update"])
 async def test_a_defect_ends_the_waits(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:

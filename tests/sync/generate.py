@@ -65,9 +65,9 @@ WORDS: Final = (
     (r"the session is closed, or this is not its event loop\.", "the session is closed."),
     (r"of this account and event loop\b", "of this account and process"),
     (
-        r"What other processes and event loops dial is not known here: search for all lost dials "
-        r"in one event loop rather than in an `asyncio\.run` for each\.",
-        "What other processes dial is not known here: search for all lost dials in one process.",
+        r"Dials of other processes and event loops are not known here: reconcile all lost dials in "
+        r"one event loop rather than in an `asyncio\.run` for each\.",
+        "Dials of other processes are not known here: reconcile all lost dials in one process.",
     ),
     (r"whose task was cancelled or timed out", "whose caller was interrupted or timed out"),
     (
@@ -76,9 +76,9 @@ WORDS: Final = (
         "Called in a thread of its own, for which closing waits a second.",
     ),
     (
-        r"To be called in the event loop, as by a handler that was given to "
-        r"`loop\.add_signal_handler`; again",
-        "It may be called in any thread, and by a signal handler; again",
+        r"Call it in the event loop, for example from a handler of `loop\.add_signal_handler`; "
+        r"calling it again",
+        "It may be called in any thread, and by a signal handler; calling it again",
     ),
     (r"read them in another task\b", "read them in another thread"),
     (r"\bin (the|its) event loop\b", "in the thread of the event loop"),
