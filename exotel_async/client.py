@@ -56,15 +56,15 @@ if TYPE_CHECKING:
 class AsyncExotel:
     """A session with one Exotel account.
 
-    Make one for the life of the program and close it at the end, best with ``async with``; making
-    it costs nothing and sends nothing. It belongs to the event loop it is first used in. All
-    sessions of an account in one loop share the account's budget.
+    Make one for the lifetime of the program and close it at the end, preferably with ``async
+    with``; making it is cheap and sends nothing. It belongs to the event loop it is first used in.
+    All sessions of an account in one loop share the account's budget.
 
     Attributes:
         calls: dial, and read calls.
         numbers: look up phone numbers.
         account: the account itself.
-        exophones: the account's ExoPhones, and the flows of the calls that come in at them.
+        exophones: the account's ExoPhones, and the flows of their incoming calls.
     """
 
     calls: Calls
@@ -92,47 +92,47 @@ class AsyncExotel:
         on_orphaned_call: OnOrphanedCall | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        """Describe the session.
+        """Create the session.
 
         Args:
             account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
-            region: where the account lives: a `Region`, or ``"mumbai"`` or ``"singapore"``, or its
-                host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
+            region: the region of the account: a `Region`, or ``"mumbai"`` or ``"singapore"``, or
+                its host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
-                path that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
-            allow_http: whether an address may begin with ``http://`` that is not this computer's.
+                path that Exotel documents, ``/v1/Accounts/...``, may follow.
+            allow_http: whether to accept an ``http://`` address of another computer than this one.
                 The API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 number is requests a minute. A budget is shared with other processes through the
-                server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
+                server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is used as it is.
             exophone_rate_limit: the same for `exophones`, which have a budget of their own: 50
                 requests a minute by default.
-            retry: how often a request is sent again where that is safe. A number is how often
-                after the first time; 0 or False: never, not even after a 429.
-            timeout: bounds on one exchange with the service. A number is the seconds each step may
-                take (to connect, to write, to read), and three times as many the exchange.
-            max_in_flight: requests that may be in flight at once; below the size of the pool of
-                connections.
-            http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of an own
-                one. It is not closed with the session. Cookies are neither kept nor sent in either.
-                Give it a `keepalive_expiry` of a second or so: a dial that meets a connection the
-                service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
+            retry: how often a request is sent again if that is safe. A number is the number of
+                retries; 0 or False: never, not even after a 429.
+            timeout: time limits of one exchange with the service. A number is the seconds each step
+                may take (to connect, to write, to read); the exchange may take three times as long.
+            max_in_flight: requests that may be in flight at once; less than the size of the
+                connection pool.
+            http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of the
+                session's own. It is not closed with the session. Neither of them keeps or sends
+                cookies. Give it a `keepalive_expiry` of a second or so: a dial on a connection that
+                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
                 library; else the one in ``EXOTEL_HTTP``, else httpx.
-            time_zone: the clock Exotel writes times by; Indian by default.
+            time_zone: the time zone of Exotel's times; that of India by default.
             coalesce: whether calls that are read at the same time may share a request.
-            on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the end of a dial
-                whose task was cancelled or timed out: the `Call`, or `CallOutcomeUnknown`; and with
-                the `DialTarget` it was passed, or that is made of what it was passed. Called in the
-                event loop, it must not block. It may be a coroutine function, for which closing
-                waits a second. What it raises is logged.
+            on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the outcome of a
+                dial whose task was cancelled or timed out: the `Call`, or `CallOutcomeUnknown`; and
+                with its `DialTarget`, as passed or made from the arguments. Called in the event
+                loop, it must not block. It may be a coroutine function, for which closing waits a
+                second. What it raises is logged.
             on_event: called with each event of `exotel_async.events` that the session reports, in
-                its event loop: it must not block. What it raises is logged. The `Telemetry` of
-                `exotel_async.otel` is such a function.
+                its event loop: it must not block. What it raises is logged. A `Telemetry` of
+                `exotel_async.otel` can be passed.
 
         Raises:
-            ConfigurationError: something is missing, or does not fit.
+            ConfigurationError: an argument is missing or invalid.
         """
         follow_environment()
         credentials = Credentials.find(account_sid, api_key, api_token)
@@ -151,7 +151,7 @@ class AsyncExotel:
             raise refused(
                 "on_orphaned_call", on_orphaned_call, "a function, such as on_orphaned_call=note"
             )
-        # Now, and not when a call would be lost by it.
+        # Check now: later an error would lose a call.
         if on_orphaned_call is not None and not takes(on_orphaned_call, 2):
             raise ConfigurationError(
                 "on_orphaned_call: must take two arguments, how the dial ended and its DialTarget"
@@ -203,7 +203,7 @@ class AsyncExotel:
         self._use(SendOptions())
 
     def with_options(self, **options: Unpack[RequestOptions]) -> Self:
-        """Return a view of this session whose calls have other defaults.
+        """Return a view of this session with other defaults for requests.
 
         It is the same session: closing either closes both.
 
@@ -211,7 +211,7 @@ class AsyncExotel:
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: a time is negative, or the priority is none.
+            InvalidRequest: a time is negative, or the priority is not a `Priority`.
         """
         check_options("with_options", self.with_options, options, RequestOptions)
         view = object.__new__(type(self))
@@ -231,15 +231,15 @@ class AsyncExotel:
     ) -> RawResponse:
         """Send a request to an endpoint of the API that this SDK has no method for.
 
-        It keeps to the rate limit, and its errors and log lines are masked, as those of every
-        request. A GET is retried. Any other method is sent again only if it is certain that Exotel
-        did not act on it: nothing was written, or the answer was a 429. ``Calls/connect`` is
-        refused: `calls` dials.
+        Like every request, it respects the rate limit, and its errors and log lines are masked. A
+        GET is retried. Any other method is sent again only if it is certain that Exotel did not act
+        on it: nothing was written, or the response was a 429. ``Calls/connect`` is refused: use
+        `calls` to dial.
 
         Args:
             method: GET, POST, PUT or DELETE.
-            path: the path below ``/v1/Accounts/{account_sid}/``, as ``"Balance.json"``: without
-                ``.json`` most endpoints answer in XML. Encode values in it with
+            path: the path below ``/v1/Accounts/{account_sid}/``, such as ``"Balance.json"``:
+                without ``.json`` most endpoints respond in XML. Encode values in it with
                 `urllib.parse.quote`.
             params: the query: names and values.
             form: the form of a POST or PUT, sent urlencoded: names and values.
@@ -248,12 +248,12 @@ class AsyncExotel:
             **options: see `RequestOptions`.
 
         Returns:
-            The answer, if its status is 2xx, as it came.
+            The response as it came, if its status is 2xx.
 
         Raises:
             InvalidRequest: it is a dial, the path leads out of the account, or an argument is
                 malformed; nothing was sent.
-            RequestOutcomeUnknown: it is no GET, and it is not known whether Exotel acted on it.
+            RequestOutcomeUnknown: it is not a GET, and it is unknown whether Exotel acted on it.
             APIError: Exotel refused, by HTTP status.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
@@ -265,9 +265,9 @@ class AsyncExotel:
 
     @property
     def limiter(self) -> RateLimiter:
-        """The limiter of the account; `limiter.statistics()` says what it is doing.
+        """The account's rate limiter; `limiter.statistics()` returns its current state.
 
-        ExoPhones have another: `exophones.limiter`.
+        Requests about ExoPhones have another: `exophones.limiter`.
 
         Raises:
             ConfigurationError: outside the session's event loop, or when it is closed.
@@ -277,11 +277,11 @@ class AsyncExotel:
     async def aclose(self, grace: float = 1.5) -> None:
         """Close the session.
 
-        Requests that wait fail with `ConfigurationError`. What is in flight has `grace` seconds
-        to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
+        Waiting requests fail with `ConfigurationError`. Requests in flight have `grace` seconds to
+        finish; a dial that is cut off after that is reported as `CallOutcomeUnknown`.
 
         Raises:
-            ConfigurationError: `grace` is not from 0 seconds to a year; nothing is closed.
+            ConfigurationError: `grace` is not between 0 seconds and a year; nothing is closed.
         """
         check_grace(grace)
         await self._pipeline.aclose(grace)
@@ -298,7 +298,7 @@ class AsyncExotel:
         await self.aclose()
 
     def __repr__(self) -> str:
-        # Of one that could not be made, something may be printed with the error.
+        # A traceback may show a session whose `__init__` has failed.
         return f"<AsyncExotel account_sid={getattr(self, '_account_sid', None)!r}>"
 
     def __reduce__(self) -> Any:
@@ -327,7 +327,7 @@ def _find_server(
     url = os.environ.get("EXOTEL_RATE_LIMIT_URL", "").strip()
     if not url:
         return None
-    # It needs an extra, and takes its time to import.
+    # Imported on demand: it needs an extra, and takes time to import.
     from exotel_async.redis.environment import SharedBudgets  # noqa: PLC0415
 
     return SharedBudgets(

@@ -1,4 +1,4 @@
-"""The ExoPhones resource: the account's numbers, and the flows of the calls that come in there."""
+"""The ExoPhones resource: the account's numbers, and the flows of their incoming calls."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from exotel_async.wire.request import Request
 
 EXOPHONE_RATE: Final = RateLimit(50)
-"""Requests a minute about ExoPhones, in a count of their own: on one page of Exotel's only."""
+"""Requests a minute about ExoPhones, counted separately, which only one page of Exotel's says."""
 
-# Exotel's limit is not known; this keeps whole documents out of it.
+# Exotel's limit is not known; this one refuses whole documents.
 _LONGEST_NAME: Final = 255
 _LIST: Final = "IncomingPhoneNumbers"
 
 
 class _Reading:
-    """How far one reader has come."""
+    """The progress of one reader."""
 
     def __init__(self) -> None:
         self.page_number: int | None = None  # the first
@@ -43,10 +43,10 @@ class _Reading:
 
 
 class ExoPhoneList:
-    """The account's ExoPhones: `exotel.exophones.list()`. Nothing is asked for until it is read.
+    """The account's ExoPhones: `exotel.exophones.list()`. Nothing is sent until it is read.
 
     ``async for exophone in exophones`` reads them all, `pages` does so page by page. Each of them
-    begins at the beginning.
+    starts from the beginning.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class ExoPhoneList:
         return Steps(lambda: self._exophones(reading))
 
     def pages(self) -> AsyncGenerator[ExoPhonePage, None]:
-        """Read page by page. An ExoPhone that was on a page before is left out.
+        """Read page by page. An ExoPhone that was on an earlier page is left out.
 
         Raises:
-            ExotelError: a page could not be had. The next step asks for it again.
+            ExotelError: a page could not be read. The next step tries again.
         """
         reading = _Reading()
         return Steps(lambda: self._pages(reading))
@@ -109,7 +109,7 @@ class ExoPhones:
 
     @property
     def limiter(self) -> RateLimiter:
-        """The limiter of these requests: not that of calls.
+        """The rate limiter of these requests, which is not that of calls.
 
         Raises:
             ConfigurationError: outside the session's event loop, or when it is closed.
@@ -124,18 +124,18 @@ class ExoPhones:
     ) -> ExoPhoneList:
         """List the account's ExoPhones.
 
-        Rests on `GET IncomingPhoneNumbers`. What is returned is read with ``async for``; see
-        `ExoPhoneList`. It sends nothing before that.
+        Rests on `GET IncomingPhoneNumbers`. Read the result with ``async for``; see `ExoPhoneList`.
+        Nothing is sent before that.
 
         Args:
             extra: parameters this SDK does not know, sent with each page.
-            **options: see `RequestOptions`; they are those of each request.
+            **options: see `RequestOptions`; they apply to each request.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
         """
         check_options("exophones.list", self.list, options, RequestOptions)
-        # Now, and not when the second page is asked for.
+        # Check the arguments now, not when the first page is requested.
         _list(1, extra)
         chosen = self._defaults.with_changes(**options)
         return ExoPhoneList(self._pipeline, chosen, extra)
@@ -156,7 +156,7 @@ class ExoPhones:
 
         Raises:
             InvalidRequest: it cannot be a SID; nothing was sent.
-            NotFound: there is no such ExoPhone, or the account lives in the other region.
+            NotFound: there is no such ExoPhone, or the account is in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("exophones.get", self.get, options, RequestOptions)
@@ -175,20 +175,19 @@ class ExoPhones:
     ) -> ExoPhone:
         """Connect the incoming calls of an ExoPhone to a flow.
 
-        Rests on `PUT IncomingPhoneNumbers/{sid}`, which may be sent again: setting the same flow
-        twice is setting it once.
+        Rests on `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
-            flow: the flow's id (its app id in the dashboard), or the whole URL of one.
+            flow: the flow's id (its app id in the dashboard), or its full URL.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: there is no such ExoPhone, or the account lives in the other region.
-            RequestTimeout: no answer came: it may be assigned, now or a little later.
-            DecodeError: it is assigned, but the answer cannot be read.
+            NotFound: there is no such ExoPhone, or the account is in the other region.
+            RequestTimeout: no response came: the flow may have been assigned, or may still be.
+            DecodeError: the flow was assigned, but the response cannot be read.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("exophones.assign_flow", self.assign_flow, options, RequestOptions)
@@ -209,7 +208,7 @@ class ExoPhones:
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
-            name: its friendly name from now on.
+            name: its new friendly name.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
@@ -232,7 +231,7 @@ class ExoPhones:
 
 
 def _list(page: int | None, extra: Mapping[str, str] | None) -> Request:
-    # The URI of a page is on a host that is not for us, so that it is asked for by its number.
+    # By number: the URI of the next page, as Exotel gives it, is on a host that is not for us.
     query: Fields = {"Page": None if page is None else str(page)}
     return get_request(_LIST, query, extra, Category.EXOPHONES)
 

@@ -32,15 +32,15 @@ class Numbers:
     ) -> NumberMetadata:
         """Look up circle, operator, type and DND state of an Indian phone number.
 
-        Rests on `GET Numbers/{number}`. What it answers for other countries is not documented.
+        Rests on `GET Numbers/{number}`. Its response for other countries is not documented.
 
         Args:
-            number: the number; separators are taken out.
+            number: the number; separators are removed.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: it is no phone number; nothing was sent.
+            InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("numbers.lookup", self.lookup, options, RequestOptions)
@@ -57,22 +57,23 @@ class Numbers:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
-        """Add numbers to the whitelist: those on the DND register that the account may call.
+        """Add numbers to the whitelist: numbers on the DND register that the account may call.
 
         Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
-        how to unsubscribe. So the request is sent again only if Exotel certainly did not act on it,
-        like a dial. An entry holds for six months. The account needs an agreement with Exotel for
-        it.
+        how to unsubscribe. So, like a dial, the request is sent again only if Exotel certainly did
+        not act on it. An entry is valid for six months. The account needs an agreement with Exotel
+        for this.
 
         Args:
-            numbers: a number, or several: they are sent in one request, each once. How many Exotel
-                takes at a time is not documented; programs were seen to send a thousand.
+            numbers: a number, or several, which are sent in one request, without duplicates. How
+                many Exotel accepts at a time is not documented; programs were seen to send a
+                thousand.
             exophone: the ExoPhone that the SMS come from.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: no number was given, or one is no phone number; nothing was sent.
+            InvalidRequest: no number was given, or one is not a phone number; nothing was sent.
             RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
@@ -89,18 +90,18 @@ class Numbers:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> WhitelistEntry:
-        """Read how a number stands on the account's whitelist.
+        """Read the status of a number on the account's whitelist.
 
         Rests on `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
         being added, and so are those of the account's users.
 
         Args:
-            number: the number; separators are taken out.
+            number: the number; separators are removed.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: it is no phone number; nothing was sent.
+            InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         check_options("numbers.whitelist_status", self.whitelist_status, options, RequestOptions)

@@ -71,15 +71,15 @@ if TYPE_CHECKING:
 class Exotel(SyncSession):
     """A session with one Exotel account.
 
-    Make one for the life of the program and close it at the end, best with ``with``; making it
-    costs nothing and sends nothing. All `Exotel` sessions of an account in a process, and no
+    Make one for the lifetime of the program and close it at the end, preferably with ``with``;
+    making it is cheap and sends nothing. All `Exotel` sessions of an account in a process, and no
     others, share the account's budget, in all threads.
 
     Attributes:
         calls: dial, and read calls.
         numbers: look up phone numbers.
         account: the account itself.
-        exophones: the account's ExoPhones, and the flows of the calls that come in at them.
+        exophones: the account's ExoPhones, and the flows of their incoming calls.
     """
 
     calls: Calls
@@ -107,46 +107,46 @@ class Exotel(SyncSession):
         on_orphaned_call: OnOrphanedCall | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        """Describe the session.
+        """Create the session.
 
         Args:
             account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
-            region: where the account lives: a `Region`, or ``"mumbai"`` or ``"singapore"``, or its
-                host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
+            region: the region of the account: a `Region`, or ``"mumbai"`` or ``"singapore"``, or
+                its host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
-                path that Exotel documents, ``/v1/Accounts/...``, may stand behind it.
-            allow_http: whether an address may begin with ``http://`` that is not this computer's.
+                path that Exotel documents, ``/v1/Accounts/...``, may follow.
+            allow_http: whether to accept an ``http://`` address of another computer than this one.
                 The API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 number is requests a minute. A budget is shared with other processes through the
-                server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is taken as it is.
+                server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is used as it is.
             exophone_rate_limit: the same for `exophones`, which have a budget of their own: 50
                 requests a minute by default.
-            retry: how often a request is sent again where that is safe. A number is how often
-                after the first time; 0 or False: never, not even after a 429.
-            timeout: bounds on one exchange with the service. A number is the seconds each step may
-                take (to connect, to write, to read), and three times as many the exchange.
-            max_in_flight: requests that may be in flight at once; below the size of the pool of
-                connections.
-            http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of an own
-                one. It is not closed with the session. Cookies are neither kept nor sent in either.
-                Give it a `keepalive_expiry` of a second or so: a dial that meets a connection the
-                service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
+            retry: how often a request is sent again if that is safe. A number is the number of
+                retries; 0 or False: never, not even after a 429.
+            timeout: time limits of one exchange with the service. A number is the seconds each step
+                may take (to connect, to write, to read); the exchange may take three times as long.
+            max_in_flight: requests that may be in flight at once; less than the size of the
+                connection pool.
+            http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of the
+                session's own. It is not closed with the session. Neither of them keeps or sends
+                cookies. Give it a `keepalive_expiry` of a second or so: a dial on a connection that
+                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
                 library; else the one in ``EXOTEL_HTTP``, else httpx.
-            time_zone: the clock Exotel writes times by; Indian by default.
+            time_zone: the time zone of Exotel's times; that of India by default.
             coalesce: whether calls that are read at the same time may share a request.
-            on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the end of a dial
-                whose caller was interrupted or timed out: the `Call`, or `CallOutcomeUnknown`; and
-                with the `DialTarget` it was passed, or that is made of what it was passed. Called
-                in a thread of its own, for which closing waits a second. What it raises is logged.
+            on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the outcome of a
+                dial whose caller was interrupted or timed out: the `Call`, or `CallOutcomeUnknown`;
+                and with its `DialTarget`, as passed or made from the arguments. Called in a thread
+                of its own, for which closing waits a second. What it raises is logged.
             on_event: called with each event of `exotel_async.events` that the session reports, in
-                the thread of the event loop: it must not block. What it raises is logged. The
-                `Telemetry` of `exotel_async.otel` is such a function.
+                the thread of the event loop: it must not block. What it raises is logged. A
+                `Telemetry` of `exotel_async.otel` can be passed.
 
         Raises:
-            ConfigurationError: something is missing, or does not fit.
+            ConfigurationError: an argument is missing or invalid.
         """
         self._open(
             account_sid=account_sid,
@@ -171,7 +171,7 @@ class Exotel(SyncSession):
         self,
         **options: Unpack[RequestOptions],
     ) -> Self:
-        """Return a view of this session whose calls have other defaults.
+        """Return a view of this session with other defaults for requests.
 
         It is the same session: closing either closes both.
 
@@ -179,7 +179,7 @@ class Exotel(SyncSession):
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: a time is negative, or the priority is none.
+            InvalidRequest: a time is negative, or the priority is not a `Priority`.
         """
         return self._view(options)
 
@@ -195,15 +195,15 @@ class Exotel(SyncSession):
     ) -> RawResponse:
         """Send a request to an endpoint of the API that this SDK has no method for.
 
-        It keeps to the rate limit, and its errors and log lines are masked, as those of every
-        request. A GET is retried. Any other method is sent again only if it is certain that Exotel
-        did not act on it: nothing was written, or the answer was a 429. ``Calls/connect`` is
-        refused: `calls` dials.
+        Like every request, it respects the rate limit, and its errors and log lines are masked. A
+        GET is retried. Any other method is sent again only if it is certain that Exotel did not act
+        on it: nothing was written, or the response was a 429. ``Calls/connect`` is refused: use
+        `calls` to dial.
 
         Args:
             method: GET, POST, PUT or DELETE.
-            path: the path below ``/v1/Accounts/{account_sid}/``, as ``"Balance.json"``: without
-                ``.json`` most endpoints answer in XML. Encode values in it with
+            path: the path below ``/v1/Accounts/{account_sid}/``, such as ``"Balance.json"``:
+                without ``.json`` most endpoints respond in XML. Encode values in it with
                 `urllib.parse.quote`.
             params: the query: names and values.
             form: the form of a POST or PUT, sent urlencoded: names and values.
@@ -212,12 +212,12 @@ class Exotel(SyncSession):
             **options: see `RequestOptions`.
 
         Returns:
-            The answer, if its status is 2xx, as it came.
+            The response as it came, if its status is 2xx.
 
         Raises:
             InvalidRequest: it is a dial, the path leads out of the account, or an argument is
                 malformed; nothing was sent.
-            RequestOutcomeUnknown: it is no GET, and it is not known whether Exotel acted on it.
+            RequestOutcomeUnknown: it is not a GET, and it is unknown whether Exotel acted on it.
             APIError: Exotel refused, by HTTP status.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
@@ -234,9 +234,9 @@ class Exotel(SyncSession):
 
     @property
     def limiter(self) -> Limiter:
-        """The limiter of the account; `limiter.statistics()` says what it is doing.
+        """The account's rate limiter; `limiter.statistics()` returns its current state.
 
-        ExoPhones have another: `exophones.limiter`.
+        Requests about ExoPhones have another: `exophones.limiter`.
 
         Raises:
             ConfigurationError: the session is closed.
@@ -249,11 +249,11 @@ class Exotel(SyncSession):
     ) -> None:
         """Close the session.
 
-        Requests that wait fail with `ConfigurationError`. What is in flight has `grace` seconds
-        to end; a dial that is cut off after them is reported as `CallOutcomeUnknown`.
+        Waiting requests fail with `ConfigurationError`. Requests in flight have `grace` seconds to
+        finish; a dial that is cut off after that is reported as `CallOutcomeUnknown`.
 
         Raises:
-            ConfigurationError: `grace` is not from 0 seconds to a year; nothing is closed.
+            ConfigurationError: `grace` is not between 0 seconds and a year; nothing is closed.
         """
         self._session.close(grace)
 
@@ -987,15 +987,15 @@ class Numbers(Resource["AsyncNumbers"]):
     ) -> NumberMetadata:
         """Look up circle, operator, type and DND state of an Indian phone number.
 
-        Rests on `GET Numbers/{number}`. What it answers for other countries is not documented.
+        Rests on `GET Numbers/{number}`. Its response for other countries is not documented.
 
         Args:
-            number: the number; separators are taken out.
+            number: the number; separators are removed.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: it is no phone number; nothing was sent.
+            InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         return self._await(
@@ -1014,22 +1014,23 @@ class Numbers(Resource["AsyncNumbers"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> None:
-        """Add numbers to the whitelist: those on the DND register that the account may call.
+        """Add numbers to the whitelist: numbers on the DND register that the account may call.
 
         Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
-        how to unsubscribe. So the request is sent again only if Exotel certainly did not act on it,
-        like a dial. An entry holds for six months. The account needs an agreement with Exotel for
-        it.
+        how to unsubscribe. So, like a dial, the request is sent again only if Exotel certainly did
+        not act on it. An entry is valid for six months. The account needs an agreement with Exotel
+        for this.
 
         Args:
-            numbers: a number, or several: they are sent in one request, each once. How many Exotel
-                takes at a time is not documented; programs were seen to send a thousand.
+            numbers: a number, or several, which are sent in one request, without duplicates. How
+                many Exotel accepts at a time is not documented; programs were seen to send a
+                thousand.
             exophone: the ExoPhone that the SMS come from.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: no number was given, or one is no phone number; nothing was sent.
+            InvalidRequest: no number was given, or one is not a phone number; nothing was sent.
             RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
@@ -1050,18 +1051,18 @@ class Numbers(Resource["AsyncNumbers"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> WhitelistEntry:
-        """Read how a number stands on the account's whitelist.
+        """Read the status of a number on the account's whitelist.
 
         Rests on `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
         being added, and so are those of the account's users.
 
         Args:
-            number: the number; separators are taken out.
+            number: the number; separators are removed.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
-            InvalidRequest: it is no phone number; nothing was sent.
+            InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         return self._await(
@@ -1082,7 +1083,7 @@ class Account(Resource["AsyncAccount"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Balance:
-        """Read what is left in the account. Rests on `GET Balance`.
+        """Read the account's balance. Rests on `GET Balance`.
 
         Args:
             extra: parameters this SDK does not know.
@@ -1099,7 +1100,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
 
     @property
     def limiter(self) -> Limiter:
-        """The limiter of these requests: not that of calls.
+        """The rate limiter of these requests, which is not that of calls.
 
         Raises:
             ConfigurationError: the session is closed.
@@ -1114,12 +1115,12 @@ class ExoPhones(Resource["AsyncExoPhones"]):
     ) -> ExoPhoneList:
         """List the account's ExoPhones.
 
-        Rests on `GET IncomingPhoneNumbers`. What is returned is read with ``for``; see
-        `ExoPhoneList`. It sends nothing before that.
+        Rests on `GET IncomingPhoneNumbers`. Read the result with ``for``; see `ExoPhoneList`.
+        Nothing is sent before that.
 
         Args:
             extra: parameters this SDK does not know, sent with each page.
-            **options: see `RequestOptions`; they are those of each request.
+            **options: see `RequestOptions`; they apply to each request.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse.
@@ -1145,7 +1146,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
 
         Raises:
             InvalidRequest: it cannot be a SID; nothing was sent.
-            NotFound: there is no such ExoPhone, or the account lives in the other region.
+            NotFound: there is no such ExoPhone, or the account is in the other region.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         return self._await(
@@ -1166,20 +1167,19 @@ class ExoPhones(Resource["AsyncExoPhones"]):
     ) -> ExoPhone:
         """Connect the incoming calls of an ExoPhone to a flow.
 
-        Rests on `PUT IncomingPhoneNumbers/{sid}`, which may be sent again: setting the same flow
-        twice is setting it once.
+        Rests on `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
-            flow: the flow's id (its app id in the dashboard), or the whole URL of one.
+            flow: the flow's id (its app id in the dashboard), or its full URL.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            NotFound: there is no such ExoPhone, or the account lives in the other region.
-            RequestTimeout: no answer came: it may be assigned, now or a little later.
-            DecodeError: it is assigned, but the answer cannot be read.
+            NotFound: there is no such ExoPhone, or the account is in the other region.
+            RequestTimeout: no response came: the flow may have been assigned, or may still be.
+            DecodeError: the flow was assigned, but the response cannot be read.
             ExotelError: any other of the tree but `CallOutcomeUnknown`.
         """
         return self._await(
@@ -1203,7 +1203,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
-            name: its friendly name from now on.
+            name: its new friendly name.
             extra: parameters this SDK does not know.
             **options: see `RequestOptions`.
 
@@ -1314,20 +1314,20 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
 
 
 class ExoPhoneList(LoopObject["AsyncExoPhoneList"]):
-    """The account's ExoPhones: `exotel.exophones.list()`. Nothing is asked for until it is read.
+    """The account's ExoPhones: `exotel.exophones.list()`. Nothing is sent until it is read.
 
-    ``for exophone in exophones`` reads them all, `pages` does so page by page. Each of them begins
-    at the beginning.
+    ``for exophone in exophones`` reads them all, `pages` does so page by page. Each of them starts
+    from the beginning.
     """
 
     def __iter__(self) -> Iterator[ExoPhone]:
         return self._iterate(aiter)
 
     def pages(self) -> Generator[ExoPhonePage, None, None]:
-        """Read page by page. An ExoPhone that was on a page before is left out.
+        """Read page by page. An ExoPhone that was on an earlier page is left out.
 
         Raises:
-            ExotelError: a page could not be had. The next step asks for it again.
+            ExotelError: a page could not be read. The next step tries again.
         """
         return self._iterate(lambda held: held.pages())
 
