@@ -1,7 +1,7 @@
 """Asyncio SDK for the Exotel Voice v1 API, with the account's rate limit built in."""
 
-# What a program uses is imported when it first uses it (PEP 562): `_NAMES` says from where. Type
-# checkers read the imports instead; a test compares the two. `typing` would be a quarter of it all.
+# Names are imported on first use (PEP 562) from the modules in `_NAMES`. Type checkers read the
+# imports instead; a test compares the two. Importing `typing` would take a quarter of the time.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # isort: off

@@ -1,6 +1,6 @@
-"""The values a session is configured with: region, budget, retries, timeouts.
+"""The values that configure a session: region, budget, retries, timeouts.
 
-And those a single request is.
+And those that configure a single request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from exotel_async.errors import ConfigurationError, InvalidRequest, RateLimitTim
 from exotel_async.masking import shown
 
 IST: Final = timezone(timedelta(hours=5, minutes=30), "IST")
-"""Indian Standard Time. Exotel's clock, though its documentation never says so."""
+"""Indian Standard Time: the time zone of Exotel's times, though its documentation never says so."""
 
 _LONGEST_WAIT: Final = 366 * 86_400.0  # seconds
 _SHORTEST_WINDOW: Final = 0.001  # seconds
@@ -27,7 +27,7 @@ _MOST: Final = 10**9
 
 
 def refused(what: str, value: object, right: str) -> ConfigurationError:
-    """Return the error for a setting that does not fit."""
+    """Return the error for an invalid setting."""
     return ConfigurationError(f"{what}={shown(value)}: must be {right}")
 
 
@@ -55,35 +55,35 @@ def _count_from(least: int) -> Any:
 
 
 def check_grace(value: object) -> None:
-    """Refuse what is no time to wait until what is in flight has ended.
+    """Check a time to wait for requests in flight.
 
     Raises:
-        ConfigurationError: it is negative, longer than a year, or no number.
+        ConfigurationError: it is negative, longer than a year, or not a number.
     """
     if not _is_number(value) or not 0 <= value <= _LONGEST_WAIT:
         raise refused("grace", value, "seconds, from 0 to a year")
 
 
 class Region(enum.StrEnum):
-    """Exotel's two regions by the host of their API. An account lives in one of them only."""
+    """Exotel's two regions, by the host of their API. An account exists in one of them only."""
 
     SINGAPORE = "api.exotel.com"
     MUMBAI = "api.in.exotel.com"
 
     @classmethod
     def _missing_(cls, value: object) -> Region | None:
-        """Find one by its name, too, in any case."""
+        """Find a region by its name as well, in upper or lower case."""
         word = value.strip().casefold() if isinstance(value, str) else None
         return next((one for one in cls if word in {one.name.casefold(), one.value}), None)
 
 
 def find_base_url(region: Region | None, base_url: str | None) -> tuple[str, str]:
-    """Return the service's address as it is given, or found in the environment, or Singapore's.
+    """Return the service's address: as given, else from the environment, else Singapore's.
 
-    And what it was given by: the name of an argument or a variable.
+    And its source: the name of the argument or the environment variable.
 
     Raises:
-        ConfigurationError: both are given.
+        ConfigurationError: both arguments are given.
     """
     if base_url is not None:
         if region is not None:
@@ -101,13 +101,13 @@ class Priority(enum.IntEnum):
     """Which request goes first when several wait."""
 
     INTERACTIVE = 0
-    """Somebody is waiting for this one request. The default of single calls."""
+    """Somebody is waiting for this one request. The default of single requests."""
     BULK = 1
-    """One of many: batches, exports, campaigns. Sent when no interactive request waits."""
+    """One of many: batches, exports, campaigns. Sent when no interactive request is waiting."""
 
 
 def _usual_burst(limit: object) -> int:
-    # What is no number is refused after this.
+    # Anything that is not a number is refused later.
     return min(10, limit) if _is_whole(limit) else 1
 
 
@@ -115,14 +115,14 @@ def _usual_burst(limit: object) -> int:
 class RateLimit:
     """A budget of requests: at most `limit` in any `per` seconds.
 
-    Exotel documents 200 a minute for all Voice APIs of an account, and HTTP 429 past it
+    Exotel documents 200 a minute for all Voice APIs of an account, and HTTP 429 beyond that
     (developer.exotel.com/api/).
 
     Attributes:
         limit: requests the account may make in any `per` seconds.
         per: length of the window, in seconds.
-        burst: requests that may leave at once after a quiet time. Small by default, because how
-            the service counts is not documented; 20 to 50 shortens the waits of a web application.
+        burst: requests that may be sent at once after a quiet time. Small by default, because it is
+            not documented how the service counts; 20 to 50 shorten the waits of a web application.
     """
 
     limit: int = field(default=200, validator=_count_from(1))
@@ -148,17 +148,18 @@ class RateLimit:
 class RetryPolicy:
     """How often a request that Exotel provably did not act on is sent again.
 
-    A dial whose outcome is not known is never sent again, whatever is set here.
+    A dial whose outcome is unknown is never sent again, whatever is set here.
 
     Attributes:
-        attempts: times one request is sent at most, refusals by the rate limit not counted.
-        refusals: answers 429 one request bears before it fails with `RateLimited`.
-        total: seconds from the first sending after which none is begun.
+        attempts: times one request is sent at most, not counting 429 responses.
+        refusals: 429 responses that one request tolerates; the next one fails it with
+            `RateLimited`.
+        total: seconds after the first attempt in which another one may start.
         backoff: upper bound of the first random delay, in seconds; it doubles each time.
         backoff_cap: upper bound of any delay, in seconds.
-        longest_pause: seconds for which a `Retry-After` holds up the account's requests at most,
-            whatever it asks for; then one of them goes, and its answer decides. None: three
-            windows of the budget.
+        longest_pause: seconds for which a `Retry-After` pauses the account's requests at most,
+            however long it asks for; then one request is sent, and its response decides. None:
+            three windows of the budget.
     """
 
     attempts: int = field(default=4, validator=_count_from(1))
@@ -176,14 +177,14 @@ class RetryPolicy:
 
 @frozen(kw_only=True)
 class Timeouts:
-    """Bounds on one exchange with the service, in seconds. Waiting for the budget is not in them.
+    """Time limits of one exchange with the service, in seconds, without the wait for the budget.
 
     Attributes:
         connect: to open a connection, TLS included.
-        write: for each piece of the request.
-        read: for each piece of the answer.
-        exchange: for the whole exchange, however slowly the pieces come. Waiting until fewer than
-            `max_in_flight` are in flight is a part of it.
+        write: for each chunk of the request.
+        read: for each chunk of the response.
+        exchange: for the whole exchange, however slowly the chunks come. It includes the wait until
+            fewer than `max_in_flight` requests are in flight.
     """
 
     connect: float = field(default=5.0, validator=_seconds)
@@ -192,17 +193,17 @@ class Timeouts:
     exchange: float = field(default=60.0, validator=_seconds)
 
 
-# What a session takes for these values, as other SDKs do.
+# The short forms that a session accepts for these values, as other SDKs do.
 
 
 def timeouts_of(value: Timeouts | float | None) -> Timeouts:
-    """Return the bounds that `timeout=` means.
+    """Return the time limits that `timeout=` means.
 
-    A number is the seconds of each step: to connect, to write, to read, as in httpx and what is
-    made with it. The whole exchange may take as long as the three of them.
+    A number is the seconds of each step: to connect, to write, to read, as in httpx and clients
+    based on it. The whole exchange may take as long as the three together.
 
     Raises:
-        ConfigurationError: it is neither, or the whole would take no time or more than a year.
+        ConfigurationError: it is neither, or the exchange would get no time or more than a year.
     """
     if value is None or isinstance(value, Timeouts):
         return value or Timeouts()
@@ -212,7 +213,7 @@ def timeouts_of(value: Timeouts | float | None) -> Timeouts:
 
 
 def rate_limit_of(argument: str, value: object) -> RateLimit:
-    """Return the budget that `rate_limit=` means: a whole number is requests a minute.
+    """Return the budget that `rate_limit=` means: an integer is requests a minute.
 
     Raises:
         ConfigurationError: it is neither, or below 1.
@@ -230,9 +231,8 @@ def rate_limit_of(argument: str, value: object) -> RateLimit:
 def retry_of(value: RetryPolicy | int | None) -> RetryPolicy:
     """Return the policy that `retry=` means.
 
-    A number is how often a request is sent again, after the first time: what other SDKs call
-    `max_retries`. 0, like False, is `RetryPolicy.never()`: a 429 is not answered with another try,
-    either. True is the policy by default.
+    A number is the number of retries, which other SDKs call `max_retries`. 0, like False, is
+    `RetryPolicy.never()`, which does not retry after a 429 either. True is the default policy.
 
     Raises:
         ConfigurationError: it is neither, or below 0.
@@ -259,8 +259,8 @@ def region_of(value: Region | str | None) -> Region | None:
 
 
 def check_time_zone(time_zone: object) -> None:
-    """Refuse what is no zone. Raises ConfigurationError."""
-    # A zone of pytz, put into a datetime as it is, means the local time of the nineteenth century.
+    """Check a time zone. Raises ConfigurationError if it is not one."""
+    # A pytz zone used directly in a datetime means the local mean time of the nineteenth century.
     fits = isinstance(time_zone, tzinfo) and isinstance(time_zone, Hashable)
     if not fits or hasattr(time_zone, "localize"):
         rule = "a datetime.timezone or a zoneinfo.ZoneInfo, such as ZoneInfo('Asia/Kolkata')"
@@ -268,16 +268,16 @@ def check_time_zone(time_zone: object) -> None:
 
 
 class RequestOptions(TypedDict, total=False):
-    """How a request is to be sent. None, like leaving it out, means the session's own default.
+    """How to send a request. None, or leaving an option out, means the session's default.
 
     Attributes:
         priority: which request goes first when several wait.
-        max_wait: seconds it may wait for the budget; without it as long as that takes. If it takes
-            longer, `RateLimitTimeout` is raised.
-        timeout: seconds it may take with everything: waiting, retries, exchange. If it takes
-            longer, `RateLimitTimeout` is raised if the request was not sent, `CallOutcomeUnknown`
-            if a dial was, `RequestOutcomeUnknown` if another one was that must not be done twice,
-            else `RequestTimeout`.
+        max_wait: seconds it may wait for the budget, without a limit by default. If that is not
+            enough, `RateLimitTimeout` is raised.
+        timeout: seconds it may take in all: waiting, retries, exchange. If that is not enough,
+            `RateLimitTimeout` is raised if the request was not sent; `CallOutcomeUnknown` if it is
+            a dial that was sent; `RequestOutcomeUnknown` if it is another request that must not be
+            sent twice; else `RequestTimeout`.
     """
 
     priority: Priority | None
@@ -287,20 +287,21 @@ class RequestOptions(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class SendOptions:
-    """How a request is sent: `RequestOptions`, with nothing left open.
+    """How to send a request: `RequestOptions` with all defaults filled in.
 
     Attributes:
         priority: which request goes first when several wait.
-        max_wait: seconds it may wait for the budget; None: as long as it takes.
-        timeout: seconds it may take with everything; None: as long as it takes.
+        max_wait: seconds it may wait for the budget; None: no limit.
+        timeout: seconds it may take in all; None: no limit.
         on_send: called each time it is sent.
         before_send: a last check, called each time before it is sent: once before a connection is
-            taken for it and, with httpx's own transport, once more in the last step before its
-            first byte. What it raises, `send` raises: nothing was sent then, and the permit is
-            given back. It must not block, and is to raise an ExotelError, such as `NotDialled`.
-            Where more than a second passes between the headers and the body, because the process
-            was suspended, the body is not sent.
-        patience: seconds it may wait for the budget, its `timeout` counted in; may be infinite.
+            acquired and, with httpx's own transport, once more immediately before the first byte.
+            `send` raises what it raises: then nothing was sent, and the permit is given back. It
+            must not block, and must raise an ExotelError, such as `NotDialled`. If more than a
+            second passes between the headers and the body, because the process was suspended, the
+            body is not sent.
+        patience: seconds it may wait for the budget: the less of `max_wait` and `timeout`; may be
+            infinite.
     """
 
     priority: Priority = Priority.INTERACTIVE
@@ -316,7 +317,7 @@ class SendOptions:
         return min((limit for limit in limits if limit is not None), default=math.inf)
 
     def refusal(self, error: RateLimitTimeout) -> RateLimitTimeout:
-        """Return what a limiter has raised with the limit that the caller set, and its name."""
+        """Return a limiter's error, changed to name the limit that the caller has set."""
         if self.patience == math.inf:
             return error
         argument = "max_wait" if self.patience == self.max_wait else "timeout"
@@ -331,10 +332,10 @@ class SendOptions:
         max_wait: float | None = None,
         timeout: float | None = None,
     ) -> SendOptions:
-        """Return the options with what is not None put in place.
+        """Return the options, with those changed that are not None.
 
         Raises:
-            InvalidRequest: a time is negative or no number, or the priority is none.
+            InvalidRequest: a time is negative or not a number, or the priority is not a `Priority`.
         """
         if priority is None and max_wait is None and timeout is None:
             return self

@@ -1,4 +1,4 @@
-"""An account, and the API key and token that open it: as they are given, or in the environment."""
+"""An account with its API key and token, from arguments or the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from exotel_async.errors import ConfigurationError
 
-# Where an argument of a session, or of a limiter, is looked for without a value.
+# The environment variables for arguments of a session or a limiter that are not given.
 _VARIABLES: Final = {
     "account_sid": "EXOTEL_ACCOUNT_SID",
     "account": "EXOTEL_ACCOUNT_SID",
@@ -21,7 +21,7 @@ _VARIABLES: Final = {
 
 @frozen
 class Credentials:
-    """An account and the API key and token that open it. Never printed, never pickled."""
+    """An account and its API key and token, which are never printed nor pickled."""
 
     account_sid: str
     api_key: str = field(repr=lambda _: "'***'")
@@ -31,11 +31,11 @@ class Credentials:
     def find(
         cls, account_sid: str | None, api_key: str | None, api_token: str | None
     ) -> Credentials:
-        """Take what is given, and the rest from the environment.
+        """Return the credentials given, completed from the environment.
 
         Raises:
             ConfigurationError: some are missing or empty: the message names them all, with their
-                variables. Or one has a character in it that it cannot have.
+                variables. Or one contains an invalid character.
         """
         values = {"account_sid": account_sid, "api_key": api_key, "api_token": api_token}
         missing = [argument for argument, value in values.items() if not _found(argument, value)]
@@ -43,7 +43,7 @@ class Credentials:
             raise _missing(missing)
         found = cls(*(given(argument, value) for argument, value in values.items()))
         if ".." in found.account_sid or any(char in "/\\?#%:@" for char in found.account_sid):
-            # Not shown: a whole URL, and the token in it, may have been taken for the account.
+            # Not shown: it may be a whole URL with the token in it, passed by mistake.
             source = source_of("account_sid", account_sid)
             raise ConfigurationError(f"{source} must not have /, ?, #, %, : or @ in it")
         return found
@@ -53,11 +53,11 @@ class Credentials:
 
 
 def given(argument: str, value: str | None) -> str:
-    """Return a text as it is given, else from the environment; an error does not show it.
+    """Return a value as given, else from the environment; errors do not show it.
 
     Raises:
-        ConfigurationError: it is missing or empty, or has a space in it. The message names what it
-            was given by, or is to be given by.
+        ConfigurationError: it is missing or empty, or has a space or an unprintable character in
+            it. The message names the argument or the variable.
     """
     found = _found(argument, value)
     if not found:
@@ -70,7 +70,7 @@ def given(argument: str, value: str | None) -> str:
 
 
 def source_of(argument: str, value: object) -> str:
-    """Return what a text was given by: the name of the argument or of the variable."""
+    """Return the source of a value: the name of the argument or of the environment variable."""
     return _VARIABLES[argument] if value is None else argument
 
 

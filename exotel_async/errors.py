@@ -1,35 +1,35 @@
-"""Everything this package raises::
+"""All errors this package raises::
 
     ExotelError
     ├── ConfigurationError          before any request
     ├── InvalidRequest (ValueError) an argument Exotel would refuse
-    ├── RateLimitTimeout            the limiter's queue is longer than the time given
+    ├── RateLimitTimeout            no permit of the rate limit within the time given
     ├── LimiterUnavailable          the shared limiter's server cannot be reached
     ├── ClaimsUnavailable           the claim store's server cannot be reached
-    ├── InvalidWebhook              what came to a webhook is not what Exotel sends
+    ├── InvalidWebhook              a request to a webhook that is not what Exotel sends
     ├── ConnectionFailed            nothing reached Exotel
-    ├── RequestTimeout              a request that reads, or sets a value, got no answer in time
+    ├── RequestTimeout              a request that reads, or sets a value, got no response in time
     ├── CallOutcomeUnknown          a dial that may or may not have happened
     ├── RequestOutcomeUnknown       another request that may or may not have been acted on
-    ├── NotDialled                  a dial given up before its request left
-    ├── DecodeError                 an answer that is not what was asked for
+    ├── NotDialled                  a dial given up before its request was sent
+    ├── DecodeError                 a response that is not what was requested
     ├── RecordingUnavailable        a call whose recording is not available
     │   ├── RecordingNotReady       not now: it may still come
-    │   └── NoRecording             not ever: there is none
-    └── APIError                    Exotel's answer, by HTTP status
+    │   └── NoRecording             never: there is none
+    └── APIError                    Exotel's error response, by HTTP status
         ├── BadRequest 400 ├── AuthenticationError 401 ├── PaymentRequired 402
         ├── PermissionDenied 403    ├── NotFound 404
         ├── Conflict 409   ├── RateLimited 429          └── ServerError 5xx
 
-What campaigns raise besides is in `exotel_async.campaigns.errors`.
+Campaigns raise further errors: see `exotel_async.campaigns.errors`.
 
-An error knows in its attributes what it was about, with whole phone numbers. No text of one shows
-more of a number than its last digits: neither `str`, `repr` and tracebacks, nor what stores or logs
-`args`. The API token is nowhere in an error.
+The attributes of an error have the details, with full phone numbers. Its texts show no more of a
+number than its last digits: neither `str`, `repr` and tracebacks, nor `args` where they are stored
+or logged. No error contains the API token.
 
-Errors travel whole: by pickle, and through whatever stores an error as its class and its `args` and
-makes it again by `class(*args)`, as the result back-ends of Celery and taskiq do. The process that
-reads it must have imported this module.
+Errors keep all their attributes when they are pickled, and also when something stores an error as
+its class and its `args` and restores it with `class(*args)`, as the result back-ends of Celery and
+taskiq do. The process that restores it must have imported this module.
 """
 
 from __future__ import annotations
@@ -43,36 +43,36 @@ from typing import Any, Final, Self, cast
 from exotel_async.masking import has_credentials, mask_number, mask_path, outline, redact
 
 _SHOWN_EXCERPT: Final = 200
-# What the second of an error's `args` begins with; the number is that of what follows.
+# The prefix of the second of an error's `args`, with the version of the format that follows.
 _PACKED: Final = "exotel_async:1:"
 _SID: Final = "[A-Za-z0-9]{16,64}"
 
 
-class _MadeAgain(type):
-    """Has a class make an error again when it is called with the `args` of one."""
+class _Restorable(type):
+    """Makes a class restore an error when it is called with the `args` of one."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         packed = args[1] if len(args) == 2 and not kwargs else None
         if not isinstance(packed, str) or not packed.startswith(_PACKED):
             return super().__call__(*args, **kwargs)
-        from exotel_async.packing import unpack  # noqa: PLC0415 - with json, for few errors travel
+        from exotel_async.packing import unpack  # noqa: PLC0415 - imports json; rarely needed
 
         error = cast("Any", cls).__new__(cls, args[0])
         vars(error).update(unpack(packed.removeprefix(_PACKED)))
         return error
 
 
-class ExotelError(Exception, metaclass=_MadeAgain):
-    """The root of the tree: catch it to catch whatever this package raises.
+class ExotelError(Exception, metaclass=_Restorable):
+    """The base class of all errors of this package.
 
     Attributes:
-        sid: the call it was about: that of a `get`, a `wait` or a download, or the one a dial made.
-            None: it was about no call, or about many.
+        sid: the SID of the call concerned: that of a `get`, a `wait` or a download, or the one that
+            a dial placed. None: it concerned no call, or several.
         method: the HTTP method of the request; None: there was none.
         path: the request's path below `/v1/Accounts/{account_sid}/`, without its query; None: there
             was no request.
-        tag: the `tag` of the `DialTarget`; None where there is none. Where the error travels, it is
-            the masked `repr` of one that is no plain value.
+        tag: the `tag` of the `DialTarget`; None if there is none. When the error is stored, a tag
+            that is not a plain value is replaced by its masked `repr`.
     """
 
     sid: str | None = None
@@ -82,23 +82,23 @@ class ExotelError(Exception, metaclass=_MadeAgain):
 
     @property
     def args(self) -> tuple[Any, ...]:
-        """What makes the error again: its text, and all of its attributes in one packed line."""
+        """What restores the error: its text, and all of its attributes in one packed line."""
         from exotel_async.packing import pack  # noqa: PLC0415
 
         return str(self), _PACKED + pack(vars(self))
 
     @args.setter
     def args(self, args: tuple[Any, ...]) -> None:
-        # Programs put a text of their own before it so. The packed line is no part of the text.
+        # Programs assign `args` to prefix the text. The packed line is not part of the text.
         Exception.__init__(self, *args[:1])
 
     def __str__(self) -> str:
         text, sid = super().__str__(), str(self.sid or "")
         if not sid or sid in text:
             return text
-        # What was passed for a SID may be a number.
+        # A phone number may have been passed as a SID.
         named = f" (call SID {sid if re.fullmatch(_SID, sid) else redact(sid)})"
-        return text if text.endswith(named) else text + named  # one that has travelled has it
+        return text if text.endswith(named) else text + named  # a restored error has it already
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -107,7 +107,7 @@ class ExotelError(Exception, metaclass=_MadeAgain):
         return type(self), self.args
 
     def __copy__(self) -> Self:
-        # With the very values, whatever they are.
+        # Keep the values themselves, of whatever type they are.
         twin = type(self).__new__(type(self), super().__str__())
         vars(twin).update(vars(self))
         return twin
@@ -119,7 +119,7 @@ class ExotelError(Exception, metaclass=_MadeAgain):
 
 
 class ConfigurationError(ExotelError):
-    """The session cannot work as it was set up. Raised before any request."""
+    """The session cannot work as it was configured. Raised before any request."""
 
 
 class InvalidRequest(ExotelError, ValueError):
@@ -127,25 +127,26 @@ class InvalidRequest(ExotelError, ValueError):
 
     Attributes:
         argument: the name of the argument.
-        value: the value as it was passed; of a URL, and of what may hold a password, what is shown.
-        shown: the value as the text shows it: numbers masked, and cut.
+        value: the value as it was passed; for a URL, or anything that may have a password in it,
+            the same as `shown`.
+        shown: the value as the text shows it: with numbers masked, and truncated.
         rule: the rule it breaks.
     """
 
     def __init__(self, argument: str, value: object, rule: str, *, shown: object = None) -> None:
         self.argument = argument
         self.shown: str = outline(value if shown is None else shown)
-        # Of the API's own URLs the password is the token.
+        # In URLs of the API, the password is the token.
         self.value: Any = self.shown if has_credentials(value) else value
         self.rule = rule
         super().__init__(f"{argument}={self.shown}: {rule}")
 
 
 class RateLimitTimeout(ExotelError):
-    """The rate limit has no permit for the request in the time it may wait. Nothing was sent.
+    """The rate limiter had no permit for the request in the time it may wait. Nothing was sent.
 
     Attributes:
-        wait: seconds the request would have waited, by the limiter's estimate.
+        wait: seconds the request would have had to wait, by the limiter's estimate.
         max_wait: seconds it was allowed to wait: the less of `max_wait` and `timeout`.
     """
 
@@ -162,21 +163,21 @@ class LimiterUnavailable(ExotelError):
 
 
 class ClaimsUnavailable(ExotelError):
-    """The server of the claim store cannot be reached. What came to a webhook was not handled."""
+    """The server of the claim store cannot be reached. The webhook request was not handled."""
 
 
 class InvalidWebhook(ExotelError):
-    """What came to a webhook is not what Exotel sends."""
+    """A request to a webhook is not what Exotel sends."""
 
 
 class ConnectionFailed(ExotelError):
-    """Not a byte of the request reached Exotel, however often it was tried.
+    """No byte of the request reached Exotel, in any attempt.
 
     Attributes:
-        host: the host that was not reached, and its port if one was given.
-        proxy: the environment variable that names the proxy it was to be reached through; None: it
-            was to be reached without one, or through one of a `http_client=` of yours.
-        attempts: how often.
+        host: the host that was not reached, with the port if one was given.
+        proxy: the environment variable of the proxy that was used; None: none was used, or that of
+            your own `http_client=`.
+        attempts: the number of attempts.
     """
 
     def __init__(
@@ -194,7 +195,7 @@ class ConnectionFailed(ExotelError):
 
 
 class RequestTimeout(ExotelError):
-    """A request that reads, or sets a value, got no answer in time, or lost its connection.
+    """A request that reads, or sets a value, got no response in time, or lost its connection.
 
     Attributes:
         attempts: how often it was sent.
@@ -206,28 +207,28 @@ class RequestTimeout(ExotelError):
 
 
 class CallOutcomeUnknown(ExotelError):
-    """A dial that may or may not have happened. It was not, and will not be, sent again.
+    """A dial that may or may not have placed a call. It was not, and will not be, sent again.
 
-    Look for the call in the call records before you dial the number again. All that this takes
-    travels in a pickle.
+    Search the call records, with `calls.reconcile`, before you dial the number again. A pickled
+    error has all that is needed for this.
 
     Attributes:
-        reason: what happened to the request, in words, numbers masked.
+        reason: what happened to the request, in words, with numbers masked.
         from_: the party dialled first.
         to: the second party; None for a call to a flow or a stream.
         caller_id: the ExoPhone.
         custom_field: what was passed as `custom_field`.
         time_limit: the longest the call may last; None: Exotel's own limit of four hours. With
-            `max_retries` it is None: what that does to the limit is not known.
-        sent_at: when the request left, aware, UTC. The call was not created before it.
-        lost_at: when its outcome was given up, aware, UTC.
-        clock_offset: how much Exotel's clock was ahead of this machine's then, within a second or
-            so; negative: it was behind; None: not known. `sent_at` and `lost_at` are by this
-            machine's clock.
+            `max_retries` it is None, because its effect on the limit is not known.
+        sent_at: when the request was sent, aware, UTC. The call was not created before that.
+        lost_at: when waiting for its outcome ended, aware, UTC.
+        clock_offset: how far Exotel's clock was ahead of this machine's then, to within a second or
+            so; negative: behind; None: not known. `sent_at` and `lost_at` are by this machine's
+            clock.
         account_sid: the account that dialled; None: not known.
-        sid: the call's SID, where a damaged answer still showed one. The dial then did happen.
-        status: the HTTP status, where one came.
-        message: what Exotel said with it, as `APIError.message`, where it said something.
+        sid: the call's SID, if a damaged response still showed one. The call was placed then.
+        status: the HTTP status, if a response came.
+        message: Exotel's message in it, as `APIError.message`, if there was one.
     """
 
     def __init__(
@@ -263,7 +264,7 @@ class CallOutcomeUnknown(ExotelError):
         self.message = message
 
     def __str__(self) -> str:
-        # The SID may become known later, by an answer that comes late.
+        # The SID may become known later, from a late response.
         parties = mask_number(self.from_) + (f" -> {mask_number(self.to)}" if self.to else "")
         if self.sid:
             return (
@@ -280,15 +281,16 @@ class CallOutcomeUnknown(ExotelError):
 class RequestOutcomeUnknown(ExotelError):
     """A request that may or may not have been acted on. It was not, and will not be, sent again.
 
-    That of a POST, PUT or DELETE by `AsyncExotel.request`, and of `numbers.whitelist`. Read what it
-    was to change before you send it again. A dial raises `CallOutcomeUnknown` instead.
+    Raised for a POST, PUT or DELETE of `AsyncExotel.request`, and by `numbers.whitelist`. Read what
+    it was to change before you send it again. A dial raises `CallOutcomeUnknown` instead.
 
     Attributes:
-        reason: what happened to the request, in words, numbers masked.
-        sent_at: when the request left, aware, UTC, by this machine's clock.
-        lost_at: when its outcome was given up, aware, UTC.
-        status: the HTTP status, where one came. With 2xx the answer is damaged, or another's.
-        message: what Exotel said with it, as `APIError.message`, where it said something.
+        reason: what happened to the request, in words, with numbers masked.
+        sent_at: when the request was sent, aware, UTC, by this machine's clock.
+        lost_at: when waiting for its outcome ended, aware, UTC.
+        status: the HTTP status, if a response came. If it is 2xx, the response was damaged, or was
+            that to another request.
+        message: Exotel's message in it, as `APIError.message`, if there was one.
     """
 
     def __init__(
@@ -316,15 +318,15 @@ class RequestOutcomeUnknown(ExotelError):
 
 
 class NotDialled(ExotelError):
-    """A dial that was given up before its request left, as when `connect_many` was stopped."""
+    """A dial that was given up before it was sent, for example when `connect_many` was stopped."""
 
 
 class DecodeError(ExotelError):
-    """An answer that is not what was asked for.
+    """A response that is not what was requested.
 
     Attributes:
-        status: the HTTP status it came with.
-        content_type: what it called itself, if it did.
+        status: its HTTP status.
+        content_type: its content type, if it has one.
         excerpt: the beginning of its body.
     """
 
@@ -357,11 +359,11 @@ class RecordingUnavailable(ExotelError):
 class RecordingNotReady(RecordingUnavailable):
     """There is no recording yet: the call is in progress, or ended less than 15 minutes ago.
 
-    Most recordings are there after 1 to 5 minutes. Read the call again before the next try.
+    Most recordings are available after 1 to 5 minutes. Read the call again before you retry.
 
     Attributes:
-        available_by: when it should be there at the latest, aware, UTC; None: not known, for the
-            call is not over.
+        available_by: when it should be available at the latest, aware, UTC; None: not known, for
+            example because the call is not over.
     """
 
     def __init__(self, reason: str, *, sid: str, available_by: datetime | None = None) -> None:
@@ -382,11 +384,11 @@ class APIError(ExotelError):
     Exotel lists its statuses at developer.exotel.com/api/http-status-codes.
 
     Attributes:
-        message: what Exotel said.
-        hint: what is known to cause such an answer, or where it leads; None: nothing.
+        message: Exotel's message.
+        hint: a known cause of such a response, or where a redirect leads; None: no hint.
         status: the HTTP status.
-        code: Exotel's own code; most answers have none.
-        headers: the answer's headers, names in lower case.
+        code: Exotel's own code; most responses have none.
+        headers: the response's headers, names in lower case.
         attempts: how often the request was sent.
     """
 
@@ -416,7 +418,7 @@ class BadRequest(APIError):
 
 
 class AuthenticationError(APIError):
-    """401: the key or token is wrong, or the account lives in the other region."""
+    """401: the key or token is wrong, or the account is in the other region."""
 
 
 class PaymentRequired(APIError):
@@ -428,9 +430,9 @@ class PermissionDenied(APIError):
 
 
 class NotFound(APIError):
-    """404: no such resource or account, or the account lives in the other region.
+    """404: no such resource or account, or the account is in the other region.
 
-    Also, with the status that came, the link to a recording that leads to nothing.
+    Also raised, with the status received, for a link to a recording that leads to nothing.
     """
 
 
@@ -439,11 +441,11 @@ class Conflict(APIError):
 
 
 class RateLimited(APIError):
-    """429: past the account's budget, even after waiting as often as the policy allows."""
+    """429: over the account's budget, even after as many retries as the policy allows."""
 
 
 class ServerError(APIError):
-    """5xx: Exotel could not answer."""
+    """5xx: Exotel failed to handle the request."""
 
 
 _BY_STATUS: Final[Mapping[int, type[APIError]]] = {

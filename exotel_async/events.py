@@ -1,7 +1,7 @@
-"""What a session, or an application of webhooks, reports while it works, for logs and monitoring.
+"""Events that a session or a webhook application reports, for logs and monitoring.
 
-`on_event=` of `AsyncExotel` and of `ExotelWebhooks` is called with one of these values each time.
-None holds the API token or a phone number. The extra `otel` makes traces and metrics of them.
+`on_event=` of `AsyncExotel` and of `ExotelWebhooks` is called with each of them. No event contains
+the API token or a phone number. The extra `otel` turns them into traces and metrics.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ __all__ = [
 
 @frozen(kw_only=True)
 class OperationEvent(Value):
-    """An event of an operation: of one call of a method that is awaited, as `calls.connect`.
+    """An event of an operation: one call of an awaited method, such as `calls.connect`.
 
-    What is read as a stream, such as `calls.list`, is no operation: its requests are reported. A
-    recording that is opened is one.
+    Streams, such as `calls.list`, are not operations: only their requests are reported. Opening a
+    recording is an operation.
 
     Attributes:
-        operation: the method: `calls.connect`.
-        operation_id: what distinguishes this operation from all others of the process.
+        operation: the method, such as `calls.connect`.
+        operation_id: identifies this operation within the process.
     """
 
     operation: str
@@ -50,7 +50,7 @@ class OperationEvent(Value):
 
 @frozen(kw_only=True)
 class OperationStarted(OperationEvent):
-    """A method was called. Reported in the task that has called it, or one that continues it."""
+    """A method was called. Reported in the task that called it, or in one that continues it."""
 
 
 @frozen(kw_only=True)
@@ -58,10 +58,10 @@ class OperationEnded(OperationEvent):
     """The method has returned or raised. Reported in the same task as its start.
 
     Attributes:
-        seconds: how long it took, with everything.
-        error: the class of what it raised, as `NotFound`, or `CancelledError` where its task was
-            cancelled; None: it returned.
-        sid: the SID of the call it returned; None: it returned none.
+        seconds: how long it took in all.
+        error: the class name of the exception, such as `NotFound`, or `CancelledError` if its task
+            was cancelled; None: it returned.
+        sid: the SID of the call it returned; None: it did not return a call.
     """
 
     seconds: float
@@ -73,18 +73,18 @@ class OperationEnded(OperationEvent):
 class RequestEvent(Value):
     """An event of one request to the API, which may be sent several times.
 
-    Gets that share a request wait for it each: each is reported with a `request_id` of its own. The
-    request they share, and the polls of `calls.wait`, belong to no operation.
+    If several gets share a request, the wait of each is reported with a `request_id` of its own.
+    The shared request, and the polls of `calls.wait`, belong to no operation.
 
     Attributes:
-        request_id: what distinguishes this request from all others of the process.
+        request_id: identifies this request within the process.
         method: the HTTP method; None until there is a permit, if it is decided only then.
         route: the path below the account, in which `{id}` replaces each part that has a digit:
             `Calls/connect`, `Numbers/{id}`; for `AsyncExotel.request` only the first part of the
-            path, as `Apps/{path}`; None as for `method`.
-        attempt: which time it is sent, or to be sent; from 1.
-        operation: the operation it is a part of; None: it is a stream's, or shared by several.
-        operation_id: that operation's.
+            path, such as `Apps/{path}`; None in the same cases as `method`.
+        attempt: the number of the attempt, from 1.
+        operation: the operation it belongs to; None: it is of a stream, or shared by several.
+        operation_id: the id of that operation.
     """
 
     request_id: int
@@ -97,7 +97,7 @@ class RequestEvent(Value):
 
 @frozen(kw_only=True)
 class RequestQueued(RequestEvent):
-    """A request begins to wait for the budget, if only for a moment.
+    """A request begins to wait for the budget, perhaps only for a moment.
 
     Attributes:
         priority: its place in the queue: `interactive` or `bulk`.
@@ -108,7 +108,7 @@ class RequestQueued(RequestEvent):
 
 @frozen(kw_only=True)
 class RequestGranted(RequestEvent):
-    """The wait for the budget is over: the request may be sent.
+    """The wait for the budget is over, and the request may be sent.
 
     Attributes:
         waited: seconds it has waited for the budget.
@@ -124,7 +124,7 @@ class RequestSent(RequestEvent):
 
 @frozen(kw_only=True)
 class RequestAnswered(RequestEvent):
-    """A response has come, whatever it says.
+    """A response was received, whatever its status.
 
     Attributes:
         status: the HTTP status.
@@ -137,12 +137,13 @@ class RequestAnswered(RequestEvent):
 
 @frozen(kw_only=True)
 class RequestLost(RequestEvent):
-    """No response has come: no connection, a lost one, a timeout.
+    """No response was received: no connection, a lost one, or a timeout.
 
     Attributes:
-        may_have_arrived: whether a part of it was written, so that Exotel may have acted on it.
+        may_have_arrived: whether part of the request was written, so that Exotel may have acted on
+            it.
         reason: what went wrong, in words.
-        seconds: from sending until then.
+        seconds: from sending to that failure.
     """
 
     may_have_arrived: bool
@@ -152,11 +153,11 @@ class RequestLost(RequestEvent):
 
 @frozen(kw_only=True)
 class RequestsPaused(RequestEvent):
-    """Exotel asked to wait: all requests of the account pause.
+    """Exotel asked to wait: all requests of the account are paused.
 
     Attributes:
-        status: the HTTP status that said so: 429, or 503.
-        seconds: how long they pause; 0 if the limiter does not say.
+        status: the HTTP status of its response: 429, or 503.
+        seconds: how long they are paused; 0 if the limiter does not say.
     """
 
     status: int
@@ -165,11 +166,11 @@ class RequestsPaused(RequestEvent):
 
 @frozen(kw_only=True)
 class RequestRetried(RequestEvent):
-    """The request is going to be sent again: `attempt` is the one that has failed.
+    """The request will be sent again: `attempt` is the one that failed.
 
     Attributes:
         delay: seconds until it queues for the budget again.
-        reason: the class of the error it would otherwise have ended with: `ServerError`.
+        reason: the class name of the error that it would otherwise end with, such as `ServerError`.
     """
 
     delay: float
@@ -180,14 +181,14 @@ class RequestRetried(RequestEvent):
 class RequestEnded(RequestEvent):
     """The request is over: nothing more is sent for it.
 
-    Where its task was cancelled or timed out, its last response may still come after this.
+    If its task was cancelled or timed out, its last response may still come after this event.
 
     Attributes:
-        seconds: from its beginning, with waiting and all attempts.
-        times_sent: how often it was sent; 0 if it was refused before that, or if nothing was left
-            to ask when it had its permit.
-        error: the class of what it ended with, as `NotFound` or `CallOutcomeUnknown`, or
-            `CancelledError` where its task was cancelled; None: with what was asked for.
+        seconds: from its beginning, including waits and all attempts.
+        times_sent: how often it was sent; 0 if it was refused before, or if it was no longer needed
+            when it got its permit.
+        error: the class name of the error it ended with, such as `NotFound` or
+            `CallOutcomeUnknown`, or `CancelledError` if its task was cancelled; None: it succeeded.
     """
 
     seconds: float
@@ -207,7 +208,7 @@ SessionEvent = (
     | RequestRetried
     | RequestEnded
 )
-"""What a session reports."""
+"""The events of a session."""
 OnEvent = Callable[[SessionEvent], object]
 """Called with each event of a session, in its event loop: it must not block. What it raises is
 logged."""
@@ -215,16 +216,16 @@ logged."""
 
 @frozen(kw_only=True)
 class WebhookAnswered(Value):
-    """A request to an application of webhooks was answered. None is reported if the client left.
+    """A request to a webhook application was answered. Not reported if the client disconnected.
 
     Attributes:
-        kind: what the handler is registered for, as `passthru`; None: there is no such handler, or
-            the request is not admitted.
+        kind: what the handler is registered for, such as `passthru`; None: there is no such
+            handler, or the request was not admitted.
         name: the name it is registered with, if it has one.
         status: the HTTP status of the response.
-        failed: whether the handler, or the store of handled events, has failed or took too long,
-            so that its fall-back was answered, or 500.
-        seconds: from the request to the response, the handler's time included.
+        failed: whether the handler, or the store of handled events, failed or took too long, so
+            that the response was the handler's fall-back, or a 500.
+        seconds: from the request to the response, including the handler's time.
     """
 
     kind: str | None
@@ -235,5 +236,5 @@ class WebhookAnswered(Value):
 
 
 OnWebhook = Callable[[WebhookAnswered], object]
-"""Called with each event of an application of webhooks, in its event loop: it must not block. What
-it raises is logged."""
+"""Called with each event of a webhook application, in its event loop: it must not block. What it
+raises is logged."""

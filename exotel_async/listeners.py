@@ -1,4 +1,4 @@
-"""Functions of the user's, a limiter's included, whose failure must change nothing."""
+"""Calling and checking functions of the user, whose failure must not affect the session."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
     """Call a listener, and return its result. What it raises is logged, and None is returned."""
     try:
         return listener(*what)
-    # Nor does a CancelledError, be it that of another task, or a SystemExit change what is told: a
-    # call that was placed would not be known to its caller.
+    # Including CancelledError, perhaps of another task, and SystemExit: they must not replace the
+    # result of the operation, or the caller would not learn of a call that was placed.
     except BaseException as error:
         logger.exception("The listener %s has failed", _name_of(listener))
         if isinstance(error, KeyboardInterrupt):
@@ -32,7 +32,7 @@ def tell(listener: Callable[..., T], *what: object) -> T | None:
 
 
 def _name_of(listener: object) -> str:
-    # Its repr may show anything: that of a partial has its arguments.
+    # Not its repr, which may show anything: that of a partial shows its arguments.
     if isinstance(listener, functools.partial):
         return _name_of(listener.func)
     name = getattr(listener, "__qualname__", None)
@@ -40,9 +40,9 @@ def _name_of(listener: object) -> str:
 
 
 def takes(listener: Callable[..., object], number: int) -> bool:
-    """Whether a function takes that number of arguments, or does not say what it takes."""
+    """Return whether a function takes that number of arguments, or has no known signature."""
     try:
-        # One that wraps another may call it with more, or with less.
+        # The signature of a wrapper counts, not that of the function it wraps.
         inspect.signature(listener, follow_wrapped=False).bind(*[None] * number)
     except ValueError:
         return True
@@ -52,10 +52,10 @@ def takes(listener: Callable[..., object], number: int) -> bool:
 
 
 def check_event_listener(listener: object) -> None:
-    """Refuse an `on_event` that cannot be called with an event, or whose result is to be awaited.
+    """Check that an `on_event` can be called with an event, and need not be awaited.
 
     Raises:
-        ConfigurationError: it is no function of one argument, or a coroutine function.
+        ConfigurationError: it does not take one argument, or is a coroutine or generator function.
     """
     if is_async(listener) or has_yield(listener):
         raise ConfigurationError(f"on_event: {_PLAIN}")
@@ -64,10 +64,10 @@ def check_event_listener(listener: object) -> None:
 
 
 def check_progress_listener(listener: object) -> None:
-    """Refuse an `on_progress` as `check_event_listener` refuses an `on_event`.
+    """Check an `on_progress` in the same way as `check_event_listener` an `on_event`.
 
     Raises:
-        InvalidRequest: it is no function of one argument, or a coroutine function.
+        InvalidRequest: it does not take one argument, or is a coroutine or generator function.
     """
     if is_async(listener) or has_yield(listener):
         raise InvalidRequest("on_progress", listener, _PLAIN, shown=_name_of(listener))
@@ -77,17 +77,17 @@ def check_progress_listener(listener: object) -> None:
 
 
 def is_async(function: object) -> bool:
-    """Whether what is called is a coroutine function."""
+    """Return whether a callable is a coroutine function."""
     return _is(function, inspect.iscoroutinefunction)
 
 
 def has_yield(function: object) -> bool:
-    """Whether what is called contains `yield`: a call of it only makes a generator."""
+    """Return whether a callable contains `yield`, so that a call only makes a generator."""
     return _is(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
 
 
 def _is(function: object, *tests: Callable[[object], bool]) -> bool:
-    """Whether a test holds for a function, for that of a partial, or for an object's `__call__`."""
+    """Return whether a test holds for a function, that of a partial, or an object's `__call__`."""
     while isinstance(function, functools.partial):
         function = function.func
     return any(test(called) for test in tests for called in (function, type(function).__call__))

@@ -1,4 +1,4 @@
-"""Log records with fields for machines, and what `EXOTEL_LOG` asks for."""
+"""Log records with structured fields, and logging as set by `EXOTEL_LOG`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 def log_fields(**fields: object) -> dict[str, object]:
-    """Return the attributes of a log record, as `extra=` takes them: `exotel_status` and so on.
+    """Return attributes of a log record for `extra=`: `exotel_status` and so on.
 
-    Formatters for machines, such as those that write JSON, show them.
+    Structured formatters, such as those that write JSON, show them.
     """
     return {f"exotel_{name}": value for name, value in fields.items() if value is not None}
 
 
 class _TerminalHandler(logging.Handler):
-    """Writes to the terminal of the moment, as long as the program has set up no logging."""
+    """Writes to the current `sys.stderr`, as long as the program has not set up logging."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if _is_set_up(self) or sys.stderr is None:
@@ -33,19 +33,19 @@ class _TerminalHandler(logging.Handler):
 
 
 class _Followed:
-    """What was found in the environment, and set: once, for the program may change it after."""
+    """The level that was found and set: it is set only once, as the program may change it later."""
 
     level: str | None = None
 
 
 def follow_environment() -> None:
-    """Log to the terminal what `EXOTEL_LOG` says: `debug`, `info`, `warning` or `error`.
+    """Log to the terminal at the level in `EXOTEL_LOG`: `debug`, `info`, `warning` or `error`.
 
-    Where the program sets up logging itself, before or after, only the level is set. Calling it
-    again changes nothing.
+    If the program sets up logging itself, before or after, only the level is set. Calling this
+    again with the same level changes nothing.
 
     Raises:
-        ConfigurationError: it says anything else.
+        ConfigurationError: the variable has any other value.
     """
     level = os.environ.get("EXOTEL_LOG", "").strip().lower()
     if not level or level == _Followed.level:
@@ -64,7 +64,7 @@ def follow_environment() -> None:
 
 
 def _is_set_up(handler: logging.Handler) -> bool:
-    """Whether another handler than this one writes our records anywhere."""
+    """Return whether our records reach another handler than this one, except a NullHandler."""
     logger = logging.getLogger("exotel_async")
     handlers = [*logger.handlers, *(logging.getLogger().handlers if logger.propagate else ())]
     return any(

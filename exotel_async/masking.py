@@ -8,18 +8,18 @@ from typing import Final
 from urllib.parse import unquote
 
 _SHOWN: Final = 4
-# A name and a password, as in a URL. A SIP address has no password there.
+# A user name and a password, as in a URL. In a SIP address this is no password.
 _CREDENTIALS: Final = r"(?i)(?<![^\s'\"(<=,/])(?!sips?:)[^\s'\"/@:<>]+:[^\s'\"/@<>]*@"
 _SID: Final = r"(?<![0-9A-Za-z])((?=[0-9]*[a-z])[0-9a-z]{32})(?![0-9A-Za-z])"
-# Seven digits is the shortest number that could be somebody's; a date has eight and is no number.
+# The shortest personal numbers have seven digits; a date has eight, and is not a number.
 _IN_A_PATH: Final = r"\d(?:[^0-9A-Za-z]*\d){6,}"
 _NUMBER_OR_DATE: Final = r"(?P<date>(?<!\d)\d{4}-\d\d-\d\d(?!\d))|\d(?:[ ().-]{0,2}\d){6,}"
 
 
 def mask_number(number: str) -> str:
-    """Return the number with all but its last four digits starred: ``+********0001``.
+    """Return the number with all but its last four digits replaced by stars: ``+********0001``.
 
-    A number of seven digits or fewer shows its last two only. One that is masked stays as it is.
+    A number of seven digits or fewer shows only its last two. A masked number stays as it is.
     """
     digits = sum(char.isdigit() for char in number)
     places = digits + number.count("*")
@@ -36,12 +36,12 @@ def mask_number(number: str) -> str:
 
 
 def masked(number: object) -> str:
-    """Show a number in a repr, or whatever was passed for one."""
+    """Return the masked repr of a number, or of whatever was passed as one."""
     return repr(mask_number(number)) if isinstance(number, str) else redact(repr(number))
 
 
 def redact(text: str) -> str:
-    """Return free text without what may be a phone number, or credentials before an ``@``."""
+    """Return free text with possible phone numbers, and credentials before an ``@``, masked."""
     text = re.sub(_CREDENTIALS, "***@", text) if "@" in text else text
     return re.sub(
         _NUMBER_OR_DATE, lambda match: match[0] if match["date"] else mask_number(match[0]), text
@@ -49,9 +49,10 @@ def redact(text: str) -> str:
 
 
 def mask_path(path: str) -> str:
-    """Return the path of a request, decoded, without what may be a phone number.
+    """Return the path of a request, decoded, with possible phone numbers masked.
 
-    Whatever stands between its digits: a caller may have written one in any way. SIDs are whole.
+    Any separators between digits are allowed for: a caller may have written a number in any way.
+    SIDs are not masked.
     """
     parts = re.split(_SID, unquote(path))
     return "".join(
@@ -63,9 +64,9 @@ def mask_path(path: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as an error may show it: of anything but a plain number, its type alone.
+    """Return a value as an error may show it: a number or None; of anything else, only the type.
 
-    Where a setting is wrong, the value may be another one's: the token, or a URL with the token.
+    An invalid value may be that of another setting: the token, or a URL with the token in it.
     """
     try:
         return repr(value) if isinstance(value, int | float | None) else type(value).__name__
@@ -74,26 +75,27 @@ def shown(value: object) -> str:
 
 
 def has_credentials(value: object) -> bool:
-    """Whether there may be a name and a password, as before the ``@`` of a URL, in a value."""
+    """Return whether a value may contain a user name and password, as before the ``@`` of a URL."""
     try:
         text = value if isinstance(value, str) else repr(value)
-    except Exception:  # noqa: BLE001 - thousands of digits, or a repr of somebody's own
+    except Exception:  # noqa: BLE001 - thousands of digits, or a user's own repr
         return False
     return "@" in text and re.search(_CREDENTIALS, text) is not None
 
 
 def outline(value: object, longest: int = 80) -> str:
-    """Return how a value reads in an error: its `repr`, masked and cut; or its type alone.
+    """Return a value as shown in an error: its `repr`, masked and truncated; or only its type.
 
-    A length of time is written in seconds.
+    A timedelta is shown in seconds.
     """
     if isinstance(value, timedelta):
         return f"{value.total_seconds():.15g} s"
     try:
-        # Not all of it: it may be a whole file. And no less, or a number that is cut is not masked.
+        # Not all of it: it may be a whole file. But more than is shown: a number that is cut off
+        # would not be masked.
         if isinstance(value, str | bytes):
             value = value[: 4 * longest]
         text = redact(repr(value)[: 8 * longest])
-    except Exception:  # noqa: BLE001 - thousands of digits, a cycle, or a repr of somebody's own
+    except Exception:  # noqa: BLE001 - thousands of digits, a cycle, or a user's own repr
         return type(value).__name__
     return text[:longest] + "..." if len(text) > longest else text

@@ -1,6 +1,6 @@
 """Traces and metrics of sessions and webhooks, through OpenTelemetry (extra: `otel`).
 
-Nothing in them shows the API token or a phone number.
+They contain neither the API token nor phone numbers.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ __all__ = ["Telemetry"]
 
 Attributes = dict[str, str | int | float | bool]
 
-# What instruments httpx heeds the first one. Its spans would show whole URLs, with phone numbers.
+# Instrumentations of httpx check this key. Their spans would show full URLs, with phone numbers.
 _SUPPRESSES_HTTP: Final[str] = getattr(
     contexts, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_instrumentation"
 )
 
 
 class HasStatistics(Protocol):
-    """A limiter that says what it is doing."""
+    """A limiter with statistics."""
 
     def statistics(self) -> LimiterStatistics:
-        """Return what it is doing at this moment."""
+        """Return its current state."""
         ...
 
 
 @define(eq=False)
 class _AttachedContext:
-    """What is current in a task until something is over."""
+    """A context that is attached to a task until it is detached."""
 
     context: Context
     token: Token[Context]
@@ -61,20 +61,20 @@ class _AttachedContext:
         return cls(context, contexts.attach(context))
 
     def detach(self) -> None:
-        # In another task, or after one that was cut off, something else is current.
+        # In another task, or if a later context was never detached, another one is current.
         if contexts.get_current() is self.context:
             contexts.detach(self.token)
 
 
 @define(eq=False)
 class _Request:
-    """A request that is not over.
+    """A request in progress.
 
     Attributes:
-        parent: what its spans are children of.
-        current: what is current while it is under way.
-        span: its own span; None: it is a part of an operation.
-        priority: its place in the queue.
+        parent: the context of the parent of its spans.
+        current: the context that is attached during the request.
+        span: its own span; None: it belongs to an operation.
+        priority: its priority in the queue.
         wait: the span of its wait for the budget.
     """
 
@@ -86,7 +86,7 @@ class _Request:
 
 
 class Telemetry:
-    """Makes traces and metrics of the events of sessions and of applications of webhooks::
+    """Makes traces and metrics from the events of sessions and webhook applications::
 
         telemetry = Telemetry()
         async with AsyncExotel(on_event=telemetry) as exotel:
@@ -94,9 +94,9 @@ class Telemetry:
         hooks = ExotelWebhooks(secret, on_event=telemetry)
 
     Use one instance for the whole program. Each operation is a span, such as `calls.connect`, a
-    child of what is current where it is called; its waits for the budget and its HTTP exchanges are
-    spans of their own within it. Each request of a stream is a span of its own. An instrumentation
-    of httpx adds no spans for these requests.
+    child of the current span of its caller; its waits for the budget and its HTTP exchanges are
+    child spans of it. Each request of a stream has a span of its own. An instrumentation of httpx
+    adds no spans for these requests.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class Telemetry:
         """Create it.
 
         Args:
-            tracer_provider: takes the spans; None: the global one.
-            meter_provider: takes the metrics; None: the global one.
+            tracer_provider: the provider for spans; None: the global one.
+            meter_provider: the provider for metrics; None: the global one.
         """
         self._tracer = trace.get_tracer("exotel_async", __version__, tracer_provider)
         meter = metrics.get_meter("exotel_async", __version__, meter_provider)
@@ -133,15 +133,14 @@ class Telemetry:
             )
 
     def __call__(self, event: events.SessionEvent | events.WebhookAnswered) -> None:
-        """Take an event. To be passed as `on_event=`."""
+        """Handle an event. Pass the instance itself as `on_event=`."""
         self._take(event)
 
     def watch(self, limiter: HasStatistics, name: str = "voice") -> None:
-        """Have the metrics show what a limiter is doing, until another one of that name is watched.
+        """Report metrics of a limiter, until another one of the same name is watched.
 
         Args:
-            limiter: as `exotel.limiter`, or `exotel.exophones.limiter`, of a synchronous session as
-                well.
+            limiter: `exotel.limiter` or `exotel.exophones.limiter`, also of a synchronous session.
             name: the attribute `exotel.limiter` of its metrics.
         """
         if not callable(getattr(limiter, "statistics", None)):
@@ -152,7 +151,7 @@ class Telemetry:
 
     @singledispatchmethod
     def _take(self, event: object) -> None:
-        """Take an event; of other kinds than those below there is nothing to show."""
+        """Handle an event; kinds that are not registered below are ignored."""
 
     # Operations.
 
@@ -220,7 +219,7 @@ class Telemetry:
         if event.attempt > 1:
             attributes["http.request.resend_count"] = event.attempt - 1
         if request is not None and request.span is not None:
-            # Of one that has waited before it was decided on, this is known only now.
+            # If the request was decided on only after its wait, these are known only now.
             request.span.update_name(_name_of(event))
             request.span.set_attributes(attributes)
         self._exchanges[event.request_id, event.attempt] = self._tracer.start_span(
@@ -268,7 +267,7 @@ class Telemetry:
         if request is None:
             return
         request.current.detach()
-        if request.wait.is_recording():  # it has ended in waiting
+        if request.wait.is_recording():  # the request ended while waiting
             _end(request.wait, event.error)
         if request.span is not None:
             _end(request.span, event.error)
@@ -333,7 +332,7 @@ def _durations(meter: Meter, name: str, what: str) -> metrics.Histogram:
 
 
 def _context_of(span: Span) -> Context:
-    """Return the present context with a span that is current, and without those of httpx."""
+    """Return the current context with `span` as its span, and without instrumentation of httpx."""
     return contexts.set_value(_SUPPRESSES_HTTP, True, trace.set_span_in_context(span))
 
 

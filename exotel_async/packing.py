@@ -1,8 +1,8 @@
-"""Plain values as one line of text, and back: how what an error knows travels between processes.
+"""Packing plain values into one line of text, and unpacking it: for the attributes of an error.
 
-Queues of tasks store a failed task's error as the name of its class and its `args`, in JSON, and
-show the `args` where they please. So the values are JSON, for whoever stores it, and in base64, so
-that nobody reads a phone number in what shows it.
+Task queues store the error of a failed task as the name of its class and its `args`, in JSON, and
+may show the `args` anywhere. So the values are JSON, which can be stored, in base64, which does not
+show phone numbers.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _MAKERS: Final[Mapping[str, Callable[[Any], object]]] = {
 
 
 def pack(values: Mapping[str, object]) -> str:
-    """Return values by their names as a line of printable ASCII.
+    """Return values by name as a line of printable ASCII.
 
-    Texts, numbers, truth values, times, lengths of time, bytes, None, and lists, tuples, sets and
-    mappings of them stay what they are. Of anything else, and of what is very long, only the
-    outline travels: its masked and shortened `repr`, as a text.
+    Strings, numbers, booleans, times, timedeltas, bytes, None, and lists, tuples, sets and mappings
+    of them are kept. Anything else, and any very long value, is replaced by its `outline`: its
+    masked and truncated `repr`, as a string.
     """
     fields = ",".join(f"{json.dumps(name)}:{_written(value)}" for name, value in values.items())
     return binascii.b2a_base64(f"{{{fields}}}".encode(), newline=False).decode()
@@ -46,7 +46,7 @@ def unpack(text: str) -> dict[str, Any]:
     """Return the values that `pack` has packed.
 
     Raises:
-        ValueError: it is nothing that `pack` returns.
+        ValueError: the text is not a result of `pack`.
     """
     try:
         fields = json.loads(binascii.a2b_base64(text, strict_mode=True))
@@ -58,13 +58,13 @@ def unpack(text: str) -> dict[str, Any]:
 def _written(value: object) -> str:
     try:
         written = json.dumps(_plain(value))
-    except Exception:  # noqa: BLE001 - ours, thousands of digits, a cycle, a mapping of somebody's
+    except Exception:  # noqa: BLE001 - ours, thousands of digits, a cycle, a user's own mapping
         written = ""
     return written if 0 < len(written) <= _LONGEST else json.dumps(outline(value))
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it. Raises ValueError: it is none of those that travel."""
+    """Return a value in terms of JSON. Raises ValueError if it cannot be packed."""
     if isinstance(value, Sized) and len(value) > _LONGEST:
         raise ValueError("too long")
     if value is None or isinstance(value, bool):
@@ -79,7 +79,7 @@ def _each(values: Iterable[object]) -> list[object]:
     return [_plain(value) for value in values]
 
 
-# What is written of a word of somebody's enum is its plain value. A datetime is a date, too.
+# Members of enums are written as their plain value. A datetime is also a date, so it comes first.
 _WRITERS: Final[Mapping[type, Callable[[Any], object]]] = {
     str: str.__str__,
     int: int,

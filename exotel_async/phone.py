@@ -1,7 +1,7 @@
-"""Phone numbers as people write them and as Exotel writes them, and the SIP ids of agents.
+"""Phone numbers as people and as Exotel write them, and the SIP ids of agents.
 
-What is refused rather than sent was seen to become somebody else's number: `9812300001.0` is what a
-spreadsheet makes of a number, and without its point it is another one.
+Values are refused if they could become somebody else's number: a spreadsheet turns a number into
+`9812300001.0`, which is another number without its point.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from exotel_async.masking import mask_number
 
 _SPACES: Final = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _DASHES: Final = "\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
-# They come along when a number is pasted. Not U+202E, which shows the digits in reverse.
+# Often part of a pasted number. Not U+202E, which shows the digits in reverse.
 _INVISIBLE: Final = "\u00ad\u061c\u200b-\u200f\u202a-\u202d\u2060-\u2064\u2066-\u2069\ufeff"
 
-# Patterns are compiled at their first use: that is a tenth of the time of the import.
-# E.164 allows 15 digits; no country has numbers under 7 with its code. Short codes have 3.
+# Patterns are compiled on first use: compiling would take a tenth of the import time.
+# E.164 allows 15 digits; with its code, no country has numbers under 7. Short codes have 3.
 _NUMBER: Final = r"\+[1-9][0-9]{6,14}|(?!0+$)[0-9]{3,15}"
 
 _SEPARATOR: Final = r"(?:\ +|\ ?[-.]\ ?)"
@@ -29,7 +29,7 @@ _GROUPED: Final = rf"""(?x)
     (?: [0-9]+ | (?<=[0-9]\ )\([0-9]+\) )
     """
 _LONGEST: Final = 40  # characters, with all separators
-# It ends in a point, in .0 or ,0, or has an exponent: 9.8123E+09.
+# Ends in a point, in .0 or ,0, or has an exponent: 9.8123E+09.
 _DECIMAL: Final = r".*[0-9](?:\.0{0,2}|,0{1,2})|[0-9]+(?:[.,][0-9]+)?[eE][-+]?[0-9]+"
 _TRUNK_ZERO: Final = r"\(\W{0,3}0\W{0,3}\)"
 _NO_ZERO: Final = "must not have a 0 after the country code: leave it out"
@@ -40,15 +40,15 @@ _GROUPED_TOTAL: Final = rf"\+(?!91)[0-9]+|(?:{_INDIA}0?|0)?(?:[0-9]{{7,10}}|{_TO
 _ABROAD: Final = r"00?91([1-9][0-9]{9}|18[06]0[0-9]{7})"
 
 # The National Numbering Plan: STD codes have two to four digits from 11 on, those of two digits are
-# known, and a subscriber's number begins with neither 0 nor 1. Nobody answers in the series 140 and
-# 160, which calls are made from.
+# listed here, and a subscriber's number begins with neither 0 nor 1. The series 140 and 160 are for
+# outgoing calls only.
 _LANDLINE: Final = (
     r"(?:11|20|22|33|40|44)[2-9][0-9]{7}"
     r"|(?!1[01]|140|160[01]|20|22|33|40|44)[1-5][0-9](?:[0-9][2-9][0-9]{6}|[0-9]{2}[2-9][0-9]{5})"
 )
 _MOBILE: Final = r"[6-9][0-9]{9}"  # and the landlines whose STD code begins with these
 _PLANNED: Final = rf"(?:{_MOBILE}|{_LANDLINE}|{_TOLL_FREE})"
-# The most usual spellings, which are read at once: lists of a million have little else.
+# The most usual spellings, matched first for speed: lists of a million have little else.
 _USUAL: Final = rf"(?:\+91|91|0)?({_MOBILE})"
 # Ten digits that begin with 91 are a mobile number without its country.
 _DIALLED: Final = rf"\+(?!91)[0-9]+|(?:\+91|91|0){_PLANNED}|(?!0|91[0-9]{{9}})[0-9]{{3,15}}"
@@ -62,7 +62,7 @@ _SIP: Final = r"(?i:sip:)[^\s@<>,/]+(?:@[^\s@<>,/]+)?"
 
 @cache
 def _plain() -> dict[int, str | None]:
-    """Return what the characters between digits stand for."""
+    """Return the translation of characters between digits to plain ones."""
     table: dict[int, str | None] = {}
     for kinds, means in ((_SPACES, " "), (_DASHES, "-"), (_INVISIBLE, None)):
         for first, last in re.findall(r"(.)(?:-(.))?", kinds):
@@ -71,26 +71,26 @@ def _plain() -> dict[int, str | None]:
 
 
 def normalize_number(number: str, argument: str = "number") -> str:
-    """Return the number of a party as it is sent: its digits, and the `+` where it was written.
+    """Return the number of a party as it is sent: its digits, and a `+` if it was written.
 
-    To clean a list before it is dialled, and see what of it would be refused::
+    To clean a list before dialling, and see which numbers would be refused::
 
         try:
             number = normalize_number("+91 98123-00001")  # +919812300001
         except InvalidRequest as error:
             print(error)
 
-    Spaces, dashes, dots and brackets are taken out from between groups of digits, where people
-    write them, and invisible marks. A country is never guessed: a number without one goes to Exotel
-    as it is, and Exotel guesses. `0091...` and `091...` become `+91...`, the same number.
+    Spaces, dashes, dots and brackets between groups of digits are removed, and invisible marks. A
+    country is never guessed: a number without one is sent to Exotel as it is, and Exotel guesses.
+    `0091...` and `091...` become `+91...`, the same number.
 
     Numbers with `+91`, `91` or a leading 0 must be in the Indian numbering plan: ten digits, a
-    mobile number from 6 to 9 or a landline with its STD code, or a number of 1800 or 1860. Those of
-    other countries are written with `+` and have 7 to 15 digits.
+    mobile number from 6 to 9 or a landline with its STD code, or a number of 1800 or 1860. Numbers
+    of other countries are written with `+` and have 7 to 15 digits.
 
     Args:
-        number: the number, as `+91 98123 00001`, `098123-00001` or `(080) 3000 0000`.
-        argument: what the error calls it.
+        number: the number, such as `+91 98123 00001`, `098123-00001` or `(080) 3000 0000`.
+        argument: its name in the error.
 
     Raises:
         InvalidRequest: it is not one phone number; it was read as a decimal number
@@ -113,7 +113,7 @@ def normalize_number(number: str, argument: str = "number") -> str:
 
 
 def normalize_exophone(number: str, argument: str) -> str:
-    """Return a number as `normalize_number` does, unchecked by any numbering plan.
+    """Return a number as `normalize_number` does, but without the check of the numbering plan.
 
     ExoPhones and the numbers in call records may be short, or of the series 140 and 160.
 
@@ -131,7 +131,7 @@ def normalize_exophone(number: str, argument: str) -> str:
 
 
 def normalize_party(party: str, argument: str) -> str:
-    """Return who is rung: a number as `normalize_number` does, or a SIP id or URI as it is.
+    """Return a party to dial: a number as `normalize_number` does, or a SIP id or URI as it is.
 
     Raises:
         InvalidRequest: it is neither.
@@ -149,17 +149,17 @@ def normalize_shown(party: str, argument: str) -> str:
 
 
 def is_sip(party: object) -> bool:
-    """Whether a party is meant as a SIP id or URI, by its first letters."""
+    """Return whether a party is meant as a SIP id or URI, judging by its first letters."""
     return isinstance(party, str) and party[:4].lower() == "sip:"
 
 
 def same_number(a: str | None, b: str | None) -> bool:
-    """Tell whether two spellings are one number; False where that cannot be known.
+    """Return whether two spellings are the same number; False if that cannot be known.
 
-    An Indian number is the same with `+91`, `91`, `091`, `0091`, `+91 0`, with a 0 before it and
-    with its ten digits alone (1800 and 1860: up to eleven): Exotel gives back other forms than were
-    sent. Numbers of other countries must be written alike, but for separators, and so must SIP ids.
-    What is no number, like a masked one, is the same as nothing.
+    An Indian number is the same with `+91`, `91`, `091`, `0091`, `+91 0`, with a leading 0 and as
+    its ten digits alone (1800 and 1860: up to eleven): Exotel returns other forms than were sent.
+    Numbers of other countries must be the same apart from separators, and SIP ids must be the same.
+    A value that is not a number, such as a masked one, is not the same as anything.
     """
     if not a or not b:
         return False
@@ -168,7 +168,7 @@ def same_number(a: str | None, b: str | None) -> bool:
 
 
 def identity_of(party: str) -> str | None:
-    """Return what all spellings of a party have in common; None: it is no number and no SIP id."""
+    """Return a key that is the same for all spellings of a party; None: not a number or SIP id."""
     if is_sip(party):
         return "sip:" + party[4:]
     if usual := _usual().fullmatch(party):
@@ -177,18 +177,18 @@ def identity_of(party: str) -> str | None:
         digits = _digits(party)
     except ValueError:
         return None
-    # Ten digits first: 9118001234 is a mobile number, and not 1800 1234 with the country's code.
+    # Ten digits first: 9118001234 is a mobile number, not 1800 1234 with the country code.
     indian = re.fullmatch(_SAME, digits) or re.fullmatch(_SAME_TOLL_FREE, digits)
     return "India " + indian[1] if indian else digits
 
 
 @cache
 def _usual() -> re.Pattern[str]:
-    return re.compile(_USUAL)  # by itself, `re` takes four times as long to find it again
+    return re.compile(_USUAL)  # the cache of `re` takes four times as long
 
 
 def _digits(number: str) -> str:
-    """Return a number's digits, with the plus it has. Raises ValueError: the rule it breaks."""
+    """Return a number's digits, with its plus. Raises ValueError with the rule it breaks."""
     text = str.__str__(number)
     if not (text.isascii() and text.removeprefix("+").isdigit()):
         text = _ungrouped(text.translate(_plain()).strip())
@@ -197,13 +197,13 @@ def _digits(number: str) -> str:
             "must be one phone number: 3 to 15 digits, or + and 7 to 15 with the country code;"
             " between groups of digits a space, dash or dot, or brackets"
         )
-    # The country's code after 00 or 0, as it is dialled from a landline: nothing else is so long.
+    # The country code after 00 or 0, as dialled from a landline: nothing else is that long.
     abroad = re.fullmatch(_ABROAD, text) if text[0] == "0" else None
     return f"+91{abroad[1]}" if abroad else text
 
 
 def _ungrouped(text: str) -> str:
-    """Return the number without what is between its groups; as it is where there are none."""
+    """Return a number without the separators of its groups; anything else as it is."""
     if re.fullmatch(_DECIMAL, text):
         raise ValueError(
             "is a decimal number (it ends in .0 or has an exponent): read the column as text"
@@ -228,9 +228,9 @@ def _ungrouped(text: str) -> str:
 
 
 def _are_usual(groups: list[str], *, plus: bool) -> bool:
-    """Whether digits are grouped as people do it: a number and an extension are not."""
+    """Return whether digits are grouped as people write a number, without an extension."""
     first, *middle, last = groups
-    # A country's code or the 0 may stand in one with the first group.
+    # The first group may include a country code or a 0.
     code = 3 if plus else 2 if first.startswith("91") else 1 if first.startswith("0") else 0
     singles = middle[1:] if plus else middle  # +33 1 23 45 67 89
     return (
@@ -242,9 +242,9 @@ def _are_usual(groups: list[str], *, plus: bool) -> bool:
 
 
 def _has_extension(text: str, groups: list[str], digits: str) -> bool:
-    """Whether a number of another country seems to have an extension for its last group."""
+    """Return whether the last group of a foreign number looks like an extension."""
     if digits[0] != "+" or digits.startswith("+91"):
-        return False  # how many digits there are in India is known
+        return False  # the length of Indian numbers is checked elsewhere
     if digits.startswith("+1"):
         return len(digits) != len("+14155550100")
     *_, before, last = re.findall(r"[^0-9]+", text)[-2:] if len(groups) > 2 else ("", "", "")

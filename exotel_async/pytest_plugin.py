@@ -1,17 +1,17 @@
-"""The pytest plugin of exotel-async: a local Exotel for a test, and a session with it::
+"""The pytest plugin of exotel-async: an emulator for a test, and a session with it::
 
     @pytest.mark.exotel(rate=20, window="fixed", faults=[Fault.act_then_drop()])
     async def test_my_program(exotel: AsyncExotel, exotel_emulator: Emulator) -> None: ...
 
     def test_my_blocking_program(exotel_emulator: Emulator) -> None: ...
 
-The emulator runs in a thread of its own, so that it does not matter which plugin runs a test, in
-which event loop, or whether there is one. A session belongs to the loop of its test: the plugin
-that runs the test makes it.
+The emulator runs in a thread of its own, so it does not matter which plugin runs a test, in which
+event loop, or whether there is one. A session belongs to the loop of its test: its fixture is run
+by the plugin that runs the test.
 
-pytest imports it wherever the package is installed, so that it imports nothing itself before a test
-asks for a fixture. Event loops that follow one another share the rate limit of an account: those of
-tests do not, for most of them have one of their own, and an account that is not real.
+pytest imports this module wherever the package is installed, so it imports nothing before a test
+requests a fixture. Normally, successive event loops share the rate limit of an account; those of
+tests do not, as most tests have a loop of their own, and the account is not real.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _DEFAULTS: dict[str, Any] = {"speed": 60.0}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line("markers", _MARKER)
 
 
 def pytest_runtest_setup() -> None:
-    """Let no test wait for what another one has spent of the rate limit, or for its pause."""
+    """Reset the rate limits, so that no test waits because of the requests of another one."""
     memory = sys.modules.get("exotel_async.limiter.memory")
-    if memory is not None:  # or nothing was spent
+    if memory is not None:  # else no rate limit was used
         memory.MEMORIES.forget()
 
 
@@ -60,16 +60,16 @@ def pytest_runtest_setup() -> None:
 def exotel_emulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Emulator]:
-    """A running local Exotel, sixty times as fast as time, with the settings of the markers.
+    """A running emulator, at sixty times real speed, with the settings of the markers.
 
-    It has a thread of its own: its coroutines can be awaited in any event loop on asyncio, and by
-    `exotel_emulator.run` from a test that is not async. What goes wrong in the thread fails the
-    test. Meanwhile clients in the test use no proxy, whatever the environment names, and budgets
-    are those of the test alone: the variable EXOTEL_RATE_LIMIT_URL is not there. With `tls=True`
-    clients in the test trust it, and nobody else: SSL_CERT_FILE and REQUESTS_CA_BUNDLE say so.
+    It has a thread of its own: its coroutines can be awaited in any asyncio event loop, and by
+    `exotel_emulator.run` from a test that is not async. An error in the thread fails the test.
+    During the test, clients use no proxy, whatever the environment says, and budgets are not shared
+    with other processes: the variable EXOTEL_RATE_LIMIT_URL is removed. With `tls=True`, clients in
+    the test trust only the emulator: SSL_CERT_FILE and REQUESTS_CA_BUNDLE are set.
 
-    Of several markers, on the test, its class and its module, the nearest one decides, setting by
-    setting.
+    If there are several markers, on the test, its class and its module, each setting is taken from
+    the nearest one that has it.
     """
     emulator = _emulator(request)
     monkeypatch.delenv("EXOTEL_RATE_LIMIT_URL", raising=False)
@@ -84,19 +84,19 @@ def exotel_emulator(
 
 @pytest.fixture
 def exotel(request: pytest.FixtureRequest, exotel_emulator: Emulator) -> AsyncExotel:
-    """A session with `exotel_emulator`, at its budgets, whose pauses are as much shorter.
+    """A session with `exotel_emulator`, with its budgets, and with backoff scaled to its speed.
 
-    It belongs to the event loop of the test, whichever plugin runs it: pytest-asyncio, whatever its
-    mode and the test's `loop_scope`, or that of anyio, on asyncio.
+    It belongs to the event loop of the test, whichever plugin runs it: pytest-asyncio, with any
+    mode and `loop_scope`, or that of anyio, on asyncio.
     """
     session: AsyncExotel = request.getfixturevalue(_maker(request))
     return session
 
 
 def _maker(request: pytest.FixtureRequest) -> str:
-    """The fixture that makes a session in the event loop of a test."""
+    """Return the name of the fixture that makes a session in the event loop of a test."""
     test = request.function
-    for_the_test = "exotel" in inspect.signature(test).parameters  # or for other fixtures alone
+    for_the_test = "exotel" in inspect.signature(test).parameters  # else only for other fixtures
     test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
     if for_the_test and not inspect.iscoroutinefunction(test):
         raise _problem("exotel", _NO_LOOP)
@@ -123,7 +123,7 @@ async def _session_by_anyio(exotel_emulator: Emulator) -> AsyncIterator[AsyncExo
 
 
 def _maker_by_pytest_asyncio(request: pytest.FixtureRequest, scope: Any) -> str:
-    """The same, in the loop that lives as long as that scope; None is that of most fixtures."""
+    """Return the same for the loop of a scope of pytest-asyncio; None: its default for fixtures."""
     import pytest_asyncio  # noqa: PLC0415
 
     name = f"_session_in_loop_of_{scope}"
@@ -157,14 +157,14 @@ async def _session(emulator: Emulator) -> AsyncIterator[AsyncExotel]:
             backoff=usual.backoff / emulator.speed, backoff_cap=usual.backoff_cap / emulator.speed
         ),
     ) as exotel:
-        _ = exotel.limiter  # binds it to this loop: elsewhere it fails, and says why
+        _ = exotel.limiter  # binds it to this loop: in another one it raises a clear error
         yield exotel
 
 
 def _emulator(request: pytest.FixtureRequest) -> Emulator:
-    """The emulator the markers of a test describe."""
+    """Return the emulator that the markers of a test describe."""
     settings = dict(_DEFAULTS)
-    # The nearest one comes first, and is to have the last word.
+    # The nearest marker comes first, and takes precedence.
     for marker in reversed(list(request.node.iter_markers("exotel"))):
         if marker.args:
             raise _problem(
@@ -197,5 +197,5 @@ def _made(faults: Iterable[Any] = (), **settings: Any) -> Emulator:
 
 
 def _problem(fixture: str, words: str) -> BaseException:
-    """What is shown instead of a traceback."""
+    """Return the failure to raise, which is shown without a traceback."""
     return pytest.fail.Exception(f"{fixture}: {words}", pytrace=False)

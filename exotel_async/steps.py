@@ -1,4 +1,4 @@
-"""An async iterator that a failed step does not end."""
+"""An async iterator that can continue after a failed step."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ T = TypeVar("T")
 
 
 class Steps(AsyncGenerator[T, None]):
-    """The steps of an async generator. After one that failed or was cancelled, the next continues.
+    """An async generator whose next step continues after one that failed or was cancelled.
 
-    A generator that has raised is over: its next step would say that there is no more, as if the
-    list had been read to its end. So another is made, for what is left.
+    A plain generator ends when it raises: its next step would raise StopAsyncIteration, as if the
+    list had been read to its end. So a new generator is made for the remaining items.
     """
 
     def __init__(self, make: Callable[[], AsyncGenerator[T, None]]) -> None:
-        """Describe it; `make` is called by a step, and returns a generator of what is left."""
+        """Prepare; `make`, called by a step, returns a generator of the remaining items."""
         self._make = make
         self._steps: AsyncGenerator[T, None] | None = None
         self._ended = False
 
     async def asend(self, value: None) -> T:
-        """Return what comes next."""
+        """Return the next item."""
         if self._ended:
             raise StopAsyncIteration
         if self._steps is None:
@@ -34,21 +34,21 @@ class Steps(AsyncGenerator[T, None]):
             self._ended = True
             raise
         finally:
-            # A second step beside the first fails as well, but ends nothing.
+            # A concurrent second step fails as well, but leaves the generator running.
             if isinstance(self._steps, AsyncGeneratorType) and self._steps.ag_frame is None:
                 self._steps = None
 
     async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
-        """Raise an error where it stands; after that there is no more."""
+        """Raise an error in the generator; after that there are no more items."""
         self._ended = True
         error = typ if val is None else val
         if isinstance(error, type):
             error = error()
-        # To pass all three is deprecated since Python 3.12.
+        # Passing all three is deprecated since Python 3.12.
         return await (self._steps or self._make()).athrow(error.with_traceback(tb))
 
     async def aclose(self) -> None:
-        """End it, and what it has in progress."""
+        """Close the generator, and what it has in progress."""
         self._ended = True
         if self._steps is not None:
             await self._steps.aclose()
