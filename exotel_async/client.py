@@ -255,7 +255,7 @@ class AsyncExotel:
                 malformed; nothing was sent.
             RequestOutcomeUnknown: it is not a GET, and it is unknown whether Exotel acted on it.
             APIError: Exotel refused, by HTTP status.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("request", self.request, options, RequestOptions)
         request = raw_request(method, path, params=params, form=form, category=category)

@@ -324,7 +324,7 @@ _GAUGES: Final[
     ("pace", "{request}/s", "Requests in the long run.", lambda now: {"": now.pace}),
     ("paused", "s", "Time until a pause ends.", lambda now: {"": now.paused_for}),
 )
-"""Name, unit, description and values of the gauges; the values by priority, where there is one."""
+"""Name, unit, description and values of the gauges; the values by priority, if there is one."""
 
 
 def _durations(meter: Meter, name: str, what: str) -> metrics.Histogram:

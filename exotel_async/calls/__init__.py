@@ -1,1 +1,1 @@
-"""`exotel.calls`: NAME.py serves `exotel.calls.NAME`, and the modules NAME_*.py are its parts."""
+"""`exotel.calls`: NAME.py implements `exotel.calls.NAME`; the modules NAME_*.py are its parts."""

@@ -213,7 +213,7 @@ def _source_of(call: object) -> Call | str:
     """Return the source of a recording: a call, its SID, or a link.
 
     Raises:
-        InvalidRequest: it is none of them. An invalid link is not shown: it may have a secret.
+        InvalidRequest: it is none of these. An invalid link is not shown: it may have a secret.
     """
     if isinstance(call, Call):
         return call

@@ -72,12 +72,12 @@ class CallFetcher:
         extra: Mapping[str, str] | None = None,
         permit: Permit | None = None,
     ) -> Call:
-        """Read one call by a request of its own.
+        """Read one call with a request of its own.
 
         Raises:
             InvalidRequest: `sid` is not a SID.
             NotFound: no such call.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         request = requests.get_call(
             sid,

@@ -52,7 +52,7 @@ class Coalescer:
 
         Raises:
             NotFound: no such call.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         # The list leaves out the calls in progress.
         listed = (

@@ -36,7 +36,7 @@ class CallResult(Value):
 
     Attributes:
         sid: the SID, as it was passed.
-        call: the call; None where there is an error.
+        call: the call; None if there is an error.
         error: `NotFound` if there is no such call, else what went wrong; its `sid` is this one.
             None if there is a call.
     """

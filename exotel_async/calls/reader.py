@@ -72,7 +72,7 @@ class CallReader(RecordingReader, WaitReader):
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
             NotFound: no such call, or the account is in the other region.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("calls.get", self.get, options, RequestOptions)
         wanted = _wanted(details, recording_url_validity)

@@ -215,8 +215,8 @@ class Calls(CallReader):
         Args:
             targets: numbers rung first, or `DialTarget` with more. Any iterable or async iterable,
                 read lazily: at most one target waits for room for its call.
-            to: the party rung second; or else
-            flow: the flow they are connected to; or else `stream_url` among the options.
+            to: the party rung second. Give one of `to`, `flow` and the option `stream_url`.
+            flow: the flow that they are connected to.
             caller_id: the ExoPhone they see. It may be omitted, and so may `to` and `flow`, if each
                 target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between

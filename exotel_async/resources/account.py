@@ -39,7 +39,7 @@ class Account:
             **options: see `RequestOptions`.
 
         Raises:
-            ExotelError: any of the tree but `CallOutcomeUnknown`.
+            ExotelError: any error of this package except `CallOutcomeUnknown`.
         """
         check_options("account.balance", self.balance, options, RequestOptions)
         request = requests.balance(extra=extra)

@@ -157,7 +157,7 @@ class ExoPhones:
         Raises:
             InvalidRequest: it cannot be a SID; nothing was sent.
             NotFound: there is no such ExoPhone, or the account is in the other region.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("exophones.get", self.get, options, RequestOptions)
         request = get_request(_one(sid), {}, extra, Category.EXOPHONES)
@@ -188,7 +188,7 @@ class ExoPhones:
             NotFound: there is no such ExoPhone, or the account is in the other region.
             RequestTimeout: no response came: the flow may have been assigned, or may still be.
             DecodeError: the flow was assigned, but the response cannot be read.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("exophones.assign_flow", self.assign_flow, options, RequestOptions)
         form: Fields = {"VoiceUrl": requests.flow_url(self._account_sid, flow)}
@@ -204,7 +204,7 @@ class ExoPhones:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Give an ExoPhone another name. Rests on `PUT IncomingPhoneNumbers/{sid}`.
+        """Rename an ExoPhone. Rests on `PUT IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.

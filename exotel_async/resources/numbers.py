@@ -41,7 +41,7 @@ class Numbers:
 
         Raises:
             InvalidRequest: it is not a phone number; nothing was sent.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("numbers.lookup", self.lookup, options, RequestOptions)
         request = requests.lookup_number(number, extra=extra)
@@ -75,7 +75,7 @@ class Numbers:
         Raises:
             InvalidRequest: no number was given, or one is not a phone number; nothing was sent.
             RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("numbers.whitelist", self.whitelist, options, RequestOptions)
         request = requests.whitelist(numbers, exophone=exophone, extra=extra)
@@ -102,7 +102,7 @@ class Numbers:
 
         Raises:
             InvalidRequest: it is not a phone number; nothing was sent.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         check_options("numbers.whitelist_status", self.whitelist_status, options, RequestOptions)
         request = requests.whitelist_status(number, extra=extra)

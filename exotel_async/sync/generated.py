@@ -219,7 +219,7 @@ class Exotel(SyncSession):
                 malformed; nothing was sent.
             RequestOutcomeUnknown: it is not a GET, and it is unknown whether Exotel acted on it.
             APIError: Exotel refused, by HTTP status.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return run_in_loop(
             lambda: self._session.in_loop().request(
@@ -440,8 +440,8 @@ class Calls(Resource["AsyncCalls"]):
         Args:
             targets: numbers rung first, or `DialTarget` with more. Any iterable, read lazily: at
                 most one target waits for room for its call.
-            to: the party rung second; or else
-            flow: the flow they are connected to; or else `stream_url` among the options.
+            to: the party rung second. Give one of `to`, `flow` and the option `stream_url`.
+            flow: the flow that they are connected to.
             caller_id: the ExoPhone they see. It may be omitted, and so may `to` and `flow`, if each
                 target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
@@ -592,7 +592,7 @@ class Calls(Resource["AsyncCalls"]):
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
             NotFound: no such call, or the account is in the other region.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return self._await(
             lambda held: held.get(
@@ -916,7 +916,7 @@ class Calls(Resource["AsyncCalls"]):
             InvalidRequest: an invalid argument; nothing was sent.
             NotFound: no such call, or it does not exist any more.
             RequestTimeout: the call was not over within `timeout`.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`, if it persists.
+            ExotelError: any other of this package except `CallOutcomeUnknown`, if it persists.
         """
         sid = sid if isinstance(sid, str) else list(sid)
         return self._await(
@@ -996,7 +996,7 @@ class Numbers(Resource["AsyncNumbers"]):
 
         Raises:
             InvalidRequest: it is not a phone number; nothing was sent.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return self._await(
             lambda held: held.lookup(
@@ -1032,7 +1032,7 @@ class Numbers(Resource["AsyncNumbers"]):
         Raises:
             InvalidRequest: no number was given, or one is not a phone number; nothing was sent.
             RequestOutcomeUnknown: it is not known whether they were added: read `whitelist_status`.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         numbers = numbers if isinstance(numbers, str) else list(numbers)
         self._await(
@@ -1063,7 +1063,7 @@ class Numbers(Resource["AsyncNumbers"]):
 
         Raises:
             InvalidRequest: it is not a phone number; nothing was sent.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return self._await(
             lambda held: held.whitelist_status(
@@ -1090,7 +1090,7 @@ class Account(Resource["AsyncAccount"]):
             **options: see `RequestOptions`.
 
         Raises:
-            ExotelError: any of the tree but `CallOutcomeUnknown`.
+            ExotelError: any error of this package except `CallOutcomeUnknown`.
         """
         return self._await(lambda held: held.balance(extra=extra, **options))
 
@@ -1147,7 +1147,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         Raises:
             InvalidRequest: it cannot be a SID; nothing was sent.
             NotFound: there is no such ExoPhone, or the account is in the other region.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return self._await(
             lambda held: held.get(
@@ -1180,7 +1180,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
             NotFound: there is no such ExoPhone, or the account is in the other region.
             RequestTimeout: no response came: the flow may have been assigned, or may still be.
             DecodeError: the flow was assigned, but the response cannot be read.
-            ExotelError: any other of the tree but `CallOutcomeUnknown`.
+            ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         return self._await(
             lambda held: held.assign_flow(
@@ -1199,7 +1199,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Give an ExoPhone another name. Rests on `PUT IncomingPhoneNumbers/{sid}`.
+        """Rename an ExoPhone. Rests on `PUT IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
