@@ -13,7 +13,12 @@ from exotel_async.models.value import Value
 from exotel_async.wire.validation import length_of_time
 
 _WITH_DETAILS: Final = WaitOptions(details=True)
-_WORDS: Final = {CallStatus.BUSY: "busy", CallStatus.NO_ANSWER: "no-answer"}
+_WORDS: Final = {
+    CallStatus.BUSY: "busy",
+    CallStatus.NO_ANSWER: "no-answer",
+    CallStatus.FAILED: "failed",
+    CallStatus.CANCELED: "failed",
+}
 _NO_DETAILS: Final = CallDetails()
 
 
@@ -43,12 +48,13 @@ class Reached(Value):
 
         "not-reached" means that the person answered, but was not reached by this rule. None: the
         call is not over, or its details are needed and not known yet; they become available within
-        15 minutes of its end.
+        15 minutes of its end. They are also needed if the call's status is not a known word.
 
         Args:
             call: the call.
             two: whether a second party was to be rung.
-            settled: whether no more details will come. Missing details then count as a no.
+            settled: whether no more details will come. Missing details then count as a no. A status
+                that is not a known word counts as reached: the contact is not dialled again.
         """
         if not is_over(call):
             return None
@@ -60,7 +66,9 @@ class Reached(Value):
         details = details or _NO_DETAILS
         status = _status_of_first(call, details)
         if status is not CallStatus.COMPLETED:
-            return "failed" if status is None else _WORDS.get(status, "failed")
+            # Without a known status there is no proof that the contact was not reached.
+            unknown = "reached" if settled else None
+            return unknown if status is None else _WORDS.get(status, unknown)
         talked = _talk_time_in(details, two=two)
         connected = not two or details.leg2_status is CallStatus.COMPLETED
         if self.talk_time is None:

@@ -57,9 +57,16 @@ def test_a_call_to_a_flow_counts_by_its_status_at_once(status: str | None, word:
     assert Reached().word_of(call, two=False) == word
 
 
-def test_a_call_that_ended_with_a_word_not_known_has_failed() -> None:
-    call = Call(sid="s", status=CallStatus("a new word"), ended_at=NOON)
-    assert Reached().word_of(call, two=False) == "failed"
+@pytest.mark.parametrize("status", ["a new word", None])
+@pytest.mark.parametrize("two", [False, True])
+def test_a_call_that_ended_with_a_word_not_known_is_no_reason_to_dial_again(
+    status: str | None, two: bool
+) -> None:
+    call = Call(sid="s", status=None if status is None else CallStatus(status), ended_at=NOON)
+    assert Reached().word_of(call, two=two) is None
+    assert Reached().word_of(call, two=two, settled=True) == "reached"
+    assert Reached().word_of(record(status, "busy", None), two=two) == "busy"
+    assert Reached().word_of(record(status, status, None), two=two, settled=True) != "failed"
 
 
 TWO = [
