@@ -56,9 +56,6 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
         rule = "must be a Contact, or a number as text"
         raise InvalidRequest("contacts", type(given).__name__, rule)
     number = normalize_party(contact.number, "number")
-    alternatives = contact.alternatives and tuple(
-        normalize_party(one, "alternatives") for one in contact.alternatives
-    )
     key = number if contact.key is None else short_text("key", contact.key, _LONGEST_KEY)
     if not key:
         raise InvalidRequest("key", contact.key, "must not be empty")
@@ -67,13 +64,14 @@ def entry_of(given: object, campaign: Campaign) -> NewContact:
         rule = "is for campaigns that connect to an agent: Campaign(agent=...)"
         raise InvalidRequest("agent", agent, rule)
     identity = _identity(number)
+    alternatives = _alternatives(contact.alternatives, identity) if contact.alternatives else {}
     return NewContact(
         key=key,
         number=number,
         identity=identity,
-        others=alternatives and _others(alternatives, identity),
+        others=tuple(alternatives),
         fields=_json(contact.fields) if contact.fields else None,
-        alternatives=alternatives,
+        alternatives=tuple(alternatives.values()),
         zone=_zone(contact.time_zone),
         due_at=None if contact.not_before is None else to_ms(_aware(contact.not_before)),
         priority=whole_number("priority", contact.priority, -1000, 1000),
@@ -86,8 +84,15 @@ def _identity(number: str) -> str:
     return identity_of(number) or number
 
 
-def _others(numbers: Iterable[str], first: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for one in map(_identity, numbers) if one != first))
+def _alternatives(numbers: Iterable[str], first: str) -> dict[str, str]:
+    """Return further numbers by their identity, each once and none equal to the first number."""
+    found: dict[str, str] = {}
+    for one in numbers:
+        number = normalize_party(one, "alternatives")
+        identity = _identity(number)
+        if identity != first:
+            found.setdefault(identity, number)
+    return found
 
 
 def _json(fields: object) -> str:
