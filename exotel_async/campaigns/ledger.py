@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -52,6 +53,9 @@ from exotel_async.campaigns.words import CampaignState, ContactState
 
 _LISTED_TOGETHER: Final = 1000
 """Numbers that are put on the do-not-call list in one transaction, so that intents wait little."""
+
+_DSN: Final = re.compile(r"(^|\s)(dbname|host|hostaddr|password|port|service|user)\s*=")
+"""Settings as libpq takes them: as the path of a file, they would be its name."""
 
 _DATABASES: Final[WeakSet[SQLite | Postgres]] = WeakSet()
 """All databases of ledgers in this process."""
@@ -401,6 +405,11 @@ def _undo_intents(connection: Connection, intents: Sequence[Intent], result: Any
 
 def _database(place: str | PathLike[str]) -> SQLite | Postgres:
     text = fspath(place)
+    if _DSN.search(text) and "://" not in text:
+        raise ConfigurationError(
+            "a ledger in PostgreSQL is given by a URL like postgresql://user@host/database, not by "
+            "settings like dbname=..."
+        )
     if "://" not in text and not text.startswith((":memory:", "file:")) and text:
         return SQLite(Path(text))
     try:
@@ -410,6 +419,12 @@ def _database(place: str | PathLike[str]) -> SQLite | Postgres:
     if url is None or url.drivername.partition("+")[0] not in {"postgresql", "postgres"}:
         raise ConfigurationError(
             "a ledger is the path of a SQLite file, or a URL like postgresql://user@host/database"
+        )
+    if "@" in f"{url.host}{url.database}":
+        # The rest of the password would be shown as the host, and sent to a name server.
+        raise ConfigurationError(
+            "the URL of the ledger has more than one @: in a user or password, write %40 for @, "
+            "%2F for / and %3A for :"
         )
     return Postgres(url)
 

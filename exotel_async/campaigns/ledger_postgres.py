@@ -20,6 +20,8 @@ from exotel_async.masking import redact
 
 _OPTIONS: Final = {
     "application_name": "exotel-async",
+    # Names of contacts may be in any script.
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     # A prepared statement would keep a plan that was made while the tables were empty.
     "prepare_threshold": None,
@@ -31,7 +33,7 @@ _OPTIONS: Final = {
 }
 _LOCK_MS: Final = 200  # then the thread checks for other operations
 _SET_UP: Final = text(
-    "SELECT set_config('lock_timeout', :lock, false),"
+    "SELECT current_setting('server_encoding'), set_config('lock_timeout', :lock, false),"
     # Commits must survive a crash, whatever the server's default is.
     " CASE WHEN current_setting('synchronous_commit') = 'off'"
     " THEN set_config('synchronous_commit', 'on', false) END,"
@@ -95,8 +97,13 @@ class Postgres:
             raise ConfigurationError(
                 'PostgreSQL needs psycopg: pip install "exotel-async[postgres]"'
             ) from None
-        connection.execute(_SET_UP, {"lock": str(_LOCK_MS)})
+        encoding = connection.execute(_SET_UP, {"lock": str(_LOCK_MS)}).scalar()
         connection.commit()
+        if encoding != "UTF8":
+            connection.close()
+            raise ConfigurationError(
+                f"{self}: the encoding of the database is {encoding}; a ledger needs one in UTF8"
+            )
         return connection
 
     def serialize(self, connection: Connection, campaign_id: int) -> None:

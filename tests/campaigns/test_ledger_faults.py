@@ -190,6 +190,43 @@ async def test_a_password_is_nowhere(tmp_path: Path) -> None:
     assert "secret" not in "".join(format_exception(caught.value))
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "postgresql://user:sec@ret@localhost/db",
+        "postgresql://user:sec@re/t@localhost/db",
+        "postgresql://user@sec:ret@ret/db@",
+        "postgresql://user:sec@ret/@localhost/db",
+        "postgresql://user:secret@:ret@localhost:5432/db",
+    ],
+)
+def test_no_part_of_a_password_that_was_not_encoded_is_shown(place: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Ledger(place)
+    assert "sec" not in str(caught.value)
+    assert "ret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["host=127.0.0.1 password=secret", "  dbname = x"])
+def test_settings_of_libpq_are_no_path(place: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="by a URL like") as caught:
+        Ledger(place)
+    assert "secret" not in str(caught.value)
+    assert repr(Ledger(tmp_path / "dbname" / "host=1.db")).endswith("host=1.db')")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_hold_all_scripts_is_refused(
+    encoding: str, postgres_server: postgres.Server
+) -> None:
+    ledger = Ledger(postgres_server.new_database(encoding=encoding))
+    refused = f"encoding of the database is {encoding}; a ledger needs one in UTF8"
+    with pytest.raises(ConfigurationError, match=refused):
+        await ledger.open()
+    with pytest.raises(ConfigurationError, match=refused):
+        await ledger.is_made()
+
+
 @pytest.mark.slow
 async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server) -> None:
     async with Ledger(own_server.new_database()) as ledger:
@@ -229,7 +266,7 @@ async def test_a_dialer_that_waits_for_another_one_waits_for_the_server_as_well(
         waiting = asyncio.create_task(run_all(dialer))
         await until(lambda: "Another dialer has the ledger" in caplog.text or waiting.done())
         own_server.stop()
-        await until(lambda: "is asked again" in caplog.text or waiting.done())
+        await until(lambda: "Trying again" in caplog.text or waiting.done())
         own_server.start()
         # The first one has lost its place with its connection.
         (outcome,) = await waiting

@@ -83,7 +83,7 @@ _SHOWN_BY: Final = {"complain", "misused", "note", "report_problem", "show_error
 """Functions of the command line that print an error."""
 _ERROR_MODULES: Final = {"service.py", "export_order.py", "dial_campaign.py"}
 _NAMES: Final = {"wrong", "problem", "hint", "interrupted", "_KINDS"}
-_FUNCTIONS: Final = {"_problem_of", "_unknown", "nobody"}
+_FUNCTIONS: Final = {"_problem_of", "_unknown", "no_contact_text"}
 _RULE: Final = ("must ", "is ", "has ", "looks like ")
 _OF_ARGUMENTS: Final = {"calls", "campaigns", "models", "phone.py", "resources", "webhooks", "wire"}
 """Folders in which a text that begins so is passed on to an `InvalidRequest`."""

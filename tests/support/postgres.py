@@ -103,18 +103,22 @@ class Server:
         """Return what it has written to its log."""
         return (self._folder / "log").read_text()
 
-    def new_database(self, like: str = "template0") -> str:
+    def new_database(self, like: str = "template0", *, encoding: str = "UTF8") -> str:
         """Make a database: an empty one, or a copy of another one. Returns its URL.
 
         Args:
             like: the name, or the URL, of the other one.
+            encoding: that of its texts; of a copy, that of the other one.
         """
         self._databases += 1
         name = f"test_{os.getpid()}_{self._databases}"
         template = urlsplit(like).path.strip("/")
         with psycopg.connect(self.url(), autocommit=True) as connection:
             # Quicker than the usual way, which writes all of it to the log.
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+            connection.execute(
+                f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy'
+                + ("" if encoding == "UTF8" else f" ENCODING '{encoding}' LOCALE 'C'")
+            )
         return self.url(name)
 
     def _command(self, name: str, options: Sequence[str]) -> list[str]:
