@@ -96,7 +96,8 @@ class LazyInput(Generic[T]):
             raise InvalidRequest(argument, type(source).__name__, rule)
         self._source = source
         self._items = iter(source) if isinstance(source, Iterable) else None
-        self._queue: asyncio.Queue[object] = asyncio.Queue(ahead)
+        self._queue: asyncio.Queue[object] = asyncio.Queue()
+        self._room = asyncio.Semaphore(ahead)
         self._error: Exception | None = None
         self._workers = Workers()
         self._pumping = False
@@ -171,9 +172,21 @@ class LazyInput(Generic[T]):
             if came is _END:
                 self._ended = True
                 return
+            self._room.release()
             taken.append(cast("T", came))
 
     async def _pump(self) -> None:
+        try:
+            await self._read_source()
+        except asyncio.CancelledError:
+            # Raised by the source, too, if it awaits a task that was cancelled.
+            self._error = ConfigurationError("the source of this stream was cancelled")
+        except Exception as error:  # noqa: BLE001 - raised again by `take`
+            self._error = error
+        finally:
+            self._queue.put_nowait(_END)
+
+    async def _read_source(self) -> None:
         assert isinstance(self._source, AsyncIterable)  # noqa: S101 - else it has an iterator
         items: AsyncIterator[T] | None = None
         try:
@@ -182,14 +195,11 @@ class LazyInput(Generic[T]):
                 item = await self._next(items)
                 if item is _END or self._closed:  # a source may ignore its cancellation
                     break
-                await self._queue.put(item)
-        except Exception as error:  # noqa: BLE001 - raised again by `take`
-            self._error = error
+                await self._room.acquire()
+                self._queue.put_nowait(item)
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
-        if not self._closed:
-            await self._queue.put(_END)
 
     async def _next(self, items: AsyncIterator[T]) -> T | object:
         """Wait for the next item of an async source, or until `stop`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exotel_async import InvalidRequest
+from exotel_async import ConfigurationError, InvalidRequest
 from exotel_async.calls.streams import LazyInput, Workers
 from tests.conftest import SOON
 from tests.support.virtual_time import run
@@ -101,6 +101,46 @@ async def test_what_came_before_an_error_is_not_lost(is_async: bool) -> None:
         await feed.take(100)
     assert [*ended, feed.ended] == [False, True]
     assert await feed.take(100) == []
+
+
+async def test_a_source_that_raises_a_cancellation_of_its_own_ends_with_an_error() -> None:
+    """It awaits a task of the program's, which something else has cancelled."""
+    rows = asyncio.create_task(asyncio.sleep(60))
+
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        rows.cancel()
+        await rows
+        yield 2
+
+    feed = LazyInput("numbers", source(), ahead=1)
+    async with asyncio.timeout(SOON):
+        assert await feed.take(5) == [1]
+        with pytest.raises(ConfigurationError, match="the source of this stream was cancelled"):
+            await feed.take(5)
+        assert await feed.take(5) == []
+
+
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_source_whose_clean_up_fails_says_so(stops: bool) -> None:
+    async def source() -> AsyncIterator[int]:
+        try:
+            for number in range(100 if stops else 2):
+                yield number
+        finally:
+            raise ConnectionError("cannot close the cursor")
+
+    feed = LazyInput("numbers", source(), ahead=1)
+    taken = []
+    async with asyncio.timeout(SOON):
+        taken += await feed.take(1)
+        if stops:
+            feed.stop()
+        with pytest.raises(ConnectionError, match="cannot close the cursor"):
+            while more := await feed.take(1):
+                taken += more
+    assert taken == list(range(len(taken)))
+    assert len(taken) < 5
 
 
 async def test_a_source_that_cannot_even_begin_says_so() -> None:
