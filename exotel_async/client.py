@@ -99,7 +99,7 @@ class AsyncExotel:
             api_key: the API key; else ``EXOTEL_API_KEY``.
             api_token: the API token; else ``EXOTEL_API_TOKEN``.
             region: the region of the account: a `Region`, or ``"mumbai"`` or ``"singapore"``, or
-                its host; else the host in ``EXOTEL_SUBDOMAIN``, else Singapore.
+                its host; else the one in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
                 path that Exotel documents, ``/v1/Accounts/...``, may follow.
             allow_http: whether to accept an ``http://`` address of another computer than this one.

@@ -9,6 +9,7 @@ import enum
 import math
 import os
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from datetime import timedelta, timezone, tzinfo
 from typing import Any, Final, Self, TypedDict, TypeGuard
 
@@ -92,9 +93,10 @@ def find_base_url(region: Region | None, base_url: str | None) -> tuple[str, str
     if region is not None:
         return f"https://{region.value}", "region"
     # Exotel's own examples write the host as `@api.exotel.com`.
-    host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@")
-    address = host if "://" in host else f"https://{host or Region.SINGAPORE.value}"
-    return address, "EXOTEL_SUBDOMAIN"
+    host = os.environ.get("EXOTEL_SUBDOMAIN", "").strip().lstrip("@") or Region.SINGAPORE.value
+    with suppress(ValueError):
+        host = Region(host).value
+    return host if "://" in host else f"https://{host}", "EXOTEL_SUBDOMAIN"
 
 
 class Priority(enum.IntEnum):

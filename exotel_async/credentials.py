@@ -56,16 +56,19 @@ def given(argument: str, value: str | None) -> str:
     """Return a value as given, else from the environment; errors do not show it.
 
     Raises:
-        ConfigurationError: it is missing or empty, or has a space or an unprintable character in
-            it. The message names the argument or the variable.
+        ConfigurationError: it is missing or empty, has a space or an unprintable character in it,
+            or stands in quotation marks. The message names the argument or the variable.
     """
     found = _found(argument, value)
     if not found:
         raise _missing([argument])
+    # Not shown: it may be the token.
+    source = source_of(argument, value)
     if any(char.isspace() or not char.isprintable() for char in found):
-        # Not shown: it may be the token.
-        source = source_of(argument, value)
         raise ConfigurationError(f"{source} has a space or an unreadable character in it")
+    if found[0] in "'\"" and found[0] == found[-1]:
+        # `docker --env-file` keeps those that a shell would remove.
+        raise ConfigurationError(f"{source} stands in quotation marks, which are not part of it")
     return found
 
 

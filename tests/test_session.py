@@ -81,6 +81,7 @@ async def test_the_environment_is_enough(
         (None, {}, "api.exotel.com"),
         ("api.in.exotel.com", {}, "api.in.exotel.com"),
         ("@api.in.exotel.com", {}, "api.in.exotel.com"),
+        (" Mumbai", {}, "api.in.exotel.com"),
         ("api.exotel.com", {"region": Region.MUMBAI}, "api.in.exotel.com"),
         ("api.exotel.com", {"base_url": "http://127.0.0.1:8080"}, "127.0.0.1"),
     ],

@@ -437,7 +437,8 @@ async def test_the_path_of_another_account(path: str, monkeypatch: pytest.Monkey
     "given",
     ["nonsense", "https://", "ftp://api.exotel.com", "https://<subdomain>/v1", "https://a b", "",
      "https://api.exotel.com:0", "https://api.exotel.com:port", "https://[::1", "//api.exotel.com",
-     "https://api.exotel.com/#v1", "https://api.exotel.com\\v1"],
+     "https://api.exotel.com/#v1", "https://api.exotel.com\\v1", "'https://api.exotel.com'",
+     "https://'api.exotel.com'", "https://https:/api.exotel.com", "https://api.exotel.com:/v1"],
 )  # fmt: skip
 def test_what_is_no_address(given: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^base_url is not valid: must be http"):

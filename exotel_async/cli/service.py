@@ -59,7 +59,7 @@ class Service:
     """Which Exotel to talk to, and how much. The credentials come from the environment alone."""
 
     region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
-    """The region of the account; else the host in EXOTEL_SUBDOMAIN, else singapore."""
+    """The region of the account; else the one in EXOTEL_SUBDOMAIN, else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
     """Any other address, such as an emulator: http(s)://host[:port]."""
     allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from exotel_async.errors import ConfigurationError
 
 _EXAMPLE: Final = "http(s)://host[:port], as 'https://api.in.exotel.com'"
-_NO_URL: Final = r"[\s\\<>\"{}|^`\x00-\x20\x7f-\x9f]"
+_NO_URL: Final = r"[\s\\<>\"'{}|^`\x00-\x20\x7f-\x9f]"
 # A path before the version is that of a gateway.
 _PATH: Final = (
     r"(?P<gateway>.*?)"
@@ -83,6 +83,7 @@ def _parts(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        fits = fits and not parts.netloc.endswith(":")  # as in https://https:/host
     except ValueError:  # invalid brackets or port
         return None
     plain = not (re.search(_NO_URL, url) or parts.query or parts.fragment)
