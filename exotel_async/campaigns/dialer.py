@@ -138,7 +138,11 @@ class Dialer(CampaignAdmin):
         The contact's `key`, such as an order number, identifies the call. Using the same key again,
         in this process or after a crash, does not place another call: it waits for the outcome of
         the first one, or returns it. A call that is not placed yet is only placed while a task
-        waits for it.
+        waits for it, so `asyncio.timeout` can limit the wait.
+
+        Only one process at a time dials from a ledger, until its dialer is closed. In another one,
+        this method logs a warning and waits for that. If your web application has several workers,
+        let a process of its own make these calls.
 
         Args:
             contact: the person to dial, with a `key`.
