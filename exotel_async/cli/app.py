@@ -166,7 +166,7 @@ def call(
         wrong = "--stream-name and --sample-rate are for --stream-url"
     if wrong is not None:
         return misused(wrong, as_json=json)
-    from exotel_async.cli.call import Order, call  # noqa: PLC0415
+    from exotel_async.cli.call import CallArguments, call  # noqa: PLC0415
 
     options = {
         "stream_name": stream_name,
@@ -178,7 +178,7 @@ def call(
         "max_retries": max_retries,
         "status_callback": status_callback,
     }
-    order = Order(
+    arguments = CallArguments(
         from_=from_,
         to=to,
         flow=flow,
@@ -186,7 +186,7 @@ def call(
         caller_id=caller_id,
         options={name: value for name, value in options.items() if value is not None},
     )
-    return partial(call, order, service, wait=wait, as_json=json)
+    return partial(call, arguments, service, wait=wait, as_json=json)
 
 
 @app.command(usage="Usage: exotel-async get [OPTIONS] SID...")
@@ -276,13 +276,13 @@ def export(
         json: Print how many calls were written as JSON, in one line.
     """
     from exotel_async.cli.export import export  # noqa: PLC0415
-    from exotel_async.cli.export_order import Order, usual_format  # noqa: PLC0415
+    from exotel_async.cli.export_order import ExportArguments, usual_format  # noqa: PLC0415
 
     known = format or usual_format(output)
     if known is None:
         wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
         return misused(wrong, as_json=json)
-    order = Order(
+    arguments = ExportArguments(
         selection=selection,
         target=output,
         format=known,
@@ -294,9 +294,9 @@ def export(
         as_json=json,
         service=service,
     )
-    if contradiction := order.contradiction():
+    if contradiction := arguments.contradiction():
         return misused(contradiction, as_json=json)
-    return partial(export, order)
+    return partial(export, arguments)
 
 
 @app.command

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
-class Order:
+class CallArguments:
     """The dial to make: to two parties, or to one party and a flow or a bot."""
 
     from_: str
@@ -109,11 +109,11 @@ class _Ended:
         self.how = how
 
 
-def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
+def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: bool) -> Exit:
     """Dial once, and report the outcome, even when interrupted.
 
     Args:
-        order: the dial.
+        arguments: the dial.
         service: which Exotel to use.
         wait: whether to wait until the call is over.
         as_json: whether to print the call, or the error, as JSON.
@@ -128,10 +128,10 @@ def call(order: Order, service: Service, *, wait: bool, as_json: bool) -> Exit:
             ended.note(error)
             return
         try:
-            order.check()
-            note(f"Dialling {order}, through {service.host}.")
+            arguments.check()
+            note(f"Dialling {arguments}, through {service.host}.")
             async with telling_of_outages(exotel):
-                ended.note(await order.place(exotel))
+                ended.note(await arguments.place(exotel))
                 if wait:
                     await _wait(exotel, ended, silent=as_json)
         except ExotelError as error:

@@ -203,10 +203,12 @@ def export(
         force: Replace FILE if it is there.
         json: Print how many contacts were written as JSON, in one line.
     """
-    from exotel_async.cli.campaign_export import Order, export  # noqa: PLC0415
+    from exotel_async.cli.campaign_export import CampaignExportArguments, export  # noqa: PLC0415
 
-    order = Order(name=name, target=output, format=format, force=force, as_json=json)
-    return _work(ledger, partial(export, order=order), as_json=json)
+    arguments = CampaignExportArguments(
+        name=name, target=output, format=format, force=force, as_json=json
+    )
+    return _work(ledger, partial(export, arguments=arguments), as_json=json)
 
 
 @app.command
@@ -268,9 +270,9 @@ def resolve(
         json: Ask nothing; print each contact, and the calls that may be the contact's, as JSON in
             one line.
     """
-    from exotel_async.cli.campaign_resolve import Order, resolve  # noqa: PLC0415
+    from exotel_async.cli.campaign_resolve import ResolveArguments, resolve  # noqa: PLC0415
 
-    order = Order(
+    arguments = ResolveArguments(
         name=name,
         key=key,
         call=call,
@@ -279,4 +281,4 @@ def resolve(
         as_json=json,
         service=service,
     )
-    return _work(ledger, partial(resolve, order=order), as_json=json)
+    return _work(ledger, partial(resolve, arguments=arguments), as_json=json)

@@ -45,7 +45,7 @@ _TEXT: Final[Mapping[str, type[CsvLines | JsonLines]]] = {"csv": CsvLines, "json
 
 
 @frozen(kw_only=True)
-class Order:
+class CampaignExportArguments:
     """What is exported, and where to.
 
     Attributes:
@@ -83,7 +83,7 @@ class Order:
         return known
 
 
-def export(ledger: OpenLedger, order: Order) -> Exit:
+def export(ledger: OpenLedger, arguments: CampaignExportArguments) -> Exit:
     """Write the contacts that have their outcome, and report how many have none yet.
 
     Raises:
@@ -91,54 +91,56 @@ def export(ledger: OpenLedger, order: Order) -> Exit:
         Refusal: the target must not be replaced, or the rows do not fit into its format.
         Misuse: there is no format, or the options contradict each other.
     """
-    how = order.known_format()
-    entry = ledger.entry(order.name)
+    how = arguments.known_format()
+    entry = ledger.entry(arguments.name)
     try:
-        written: int = ledger.do(_export(ledger, entry.id, order, how))
+        written: int = ledger.do(_export(ledger, entry.id, arguments, how))
     except OSError as error:
-        if order.to_stdout and isinstance(error, BrokenPipeError):
+        if arguments.to_stdout and isinstance(error, BrokenPipeError):
             raise  # the reader has closed the pipe, as `head` does
-        problem = f"cannot write {order.target}: {error.strerror or error}"
-        report_problem(problem, kind=OSError.__name__, as_json=order.as_json)
+        problem = f"cannot write {arguments.target}: {error.strerror or error}"
+        report_problem(problem, kind=OSError.__name__, as_json=arguments.as_json)
         return Exit.FAILED
-    known: CampaignStatistics = ledger.do(ledger.admin.statistics(order.name))
+    known: CampaignStatistics = ledger.do(ledger.admin.statistics(arguments.name))
     left = known.created - finished(known)
-    with ignoring_lost_output(sys.stderr if order.to_stdout else sys.stdout):
-        _report(order, written, left)
+    with ignoring_lost_output(sys.stderr if arguments.to_stdout else sys.stdout):
+        _report(arguments, written, left)
     return Exit.OK
 
 
-def _report(order: Order, written: int, left: int) -> None:
-    if order.as_json:
+def _report(arguments: CampaignExportArguments, written: int, left: int) -> None:
+    if arguments.as_json:
         counts = {"contacts": written, "without_outcome": left}
-        show_json({"file": str(order.target), **counts})
+        show_json({"file": str(arguments.target), **counts})
         return
     have = "has no outcome yet, and is" if left == 1 else "have no outcome yet, and are"
     missing = f"{counted(left, 'contact')} {have} not in it."
-    if order.to_stdout:
+    if arguments.to_stdout:
         if left:
             note(missing)
         return
-    show_text(f"{counted(written, 'contact')}: {order.target}")
+    show_text(f"{counted(written, 'contact')}: {arguments.target}")
     if left:
         show_text(missing)
 
 
-async def _export(ledger: OpenLedger, campaign_id: int, order: Order, how: Format) -> int:
+async def _export(
+    ledger: OpenLedger, campaign_id: int, arguments: CampaignExportArguments, how: Format
+) -> int:
     """Export in two passes, the first one for the columns. Return how many contacts were written.
 
     Outcomes that come after the start are left out.
     """
     end_on_sigterm()
-    if not order.to_stdout:
-        _must_be_free(order)
+    if not arguments.to_stdout:
+        _must_be_free(arguments)
     last = await ledger.ledger.last_outcome(campaign_id)
     columns, rows = FieldColumns(), 0
     async for outcome in _outcomes(ledger, campaign_id, last):
         columns.add_fields(outcome.contact.fields)
         rows += 1
     written = 0
-    with _table(order, how, columns, rows) as table:
+    with _table(arguments, how, columns, rows) as table:
         async for outcome in _outcomes(ledger, campaign_id, last):
             table.add(columns.row(outcome))
             written += 1
@@ -158,13 +160,15 @@ async def _outcomes(
 
 
 @contextmanager
-def _table(order: Order, how: Format, columns: FieldColumns, rows: int) -> Iterator[Table]:
-    if order.to_stdout:
+def _table(
+    arguments: CampaignExportArguments, how: Format, columns: FieldColumns, rows: int
+) -> Iterator[Table]:
+    if arguments.to_stdout:
         # Unbuffered: a failed write must not be repeated when the process exits.
         with io.FileIO(sys.stdout.fileno(), "wb", closefd=False) as raw:
             yield _TEXT[how](_writing(raw), columns.names)
         return
-    with _new_file(order) as part:
+    with _new_file(arguments) as part:
         if how == "xlsx":
             with workbook(part, columns.names, rows) as sheet:
                 yield sheet
@@ -182,16 +186,16 @@ def _writing(raw: io.FileIO) -> Write:
     return write
 
 
-def _must_be_free(order: Order) -> None:
-    only_files(order.target)
-    if order.target.exists() and not order.force:
-        raise Refusal(f"{order.target} already exists: --force replaces it")
+def _must_be_free(arguments: CampaignExportArguments) -> None:
+    only_files(arguments.target)
+    if arguments.target.exists() and not arguments.force:
+        raise Refusal(f"{arguments.target} already exists: --force replaces it")
 
 
 @contextmanager
-def _new_file(order: Order) -> Iterator[Path]:
+def _new_file(arguments: CampaignExportArguments) -> Iterator[Path]:
     """Yield a file that only its owner may read; move it to the target once it is complete."""
-    target = order.target
+    target = arguments.target
     descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     part = Path(name)
     try:
@@ -202,4 +206,4 @@ def _new_file(order: Order) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    put_in_place(part, target, replaces=order.force)
+    put_in_place(part, target, replaces=arguments.force)

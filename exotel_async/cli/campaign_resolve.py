@@ -44,7 +44,7 @@ _STOP: Final = "q"
 
 
 @frozen(kw_only=True)
-class Order:
+class ResolveArguments:
     """What is resolved, and how.
 
     Attributes:
@@ -77,7 +77,7 @@ class Order:
             raise Misuse("--call says which call was made, --not-placed that none was: give one")
 
 
-def resolve(ledger: OpenLedger, order: Order) -> Exit:
+def resolve(ledger: OpenLedger, arguments: ResolveArguments) -> Exit:
     """Resolve one contact, or ask about each, or list them where there is no terminal to ask at.
 
     Returns:
@@ -88,26 +88,26 @@ def resolve(ledger: OpenLedger, order: Order) -> Exit:
         InvalidRequest: there is no such campaign.
         ConfigurationError: the credentials are missing.
     """
-    order.check()
-    ledger.entry(order.name)
-    asking = can_ask() and out.is_terminal and not order.as_json
+    arguments.check()
+    ledger.entry(arguments.name)
+    asking = can_ask() and out.is_terminal and not arguments.as_json
     found: list[ContactOutcome] = []
-    if order.key is None:
-        found = ledger.do(unresolved(ledger.admin, order.name))
+    if arguments.key is None:
+        found = ledger.do(unresolved(ledger.admin, arguments.name))
         if not found:
-            if not order.as_json:
-                show_text(f"No contact of {one_line(order.name)} is unresolved.")
+            if not arguments.as_json:
+                show_text(f"No contact of {one_line(arguments.name)} is unresolved.")
             return Exit.OK
-    with _session(ledger, order.service) as exotel:
-        run = _Run(ledger, order, exotel, Dialer(exotel, ledger.ledger), len(found))
+    with _session(ledger, arguments.service) as exotel:
+        run = _Run(ledger, arguments, exotel, Dialer(exotel, ledger.ledger), len(found))
         try:
-            if order.key is not None:
-                return run.resolve_one(order.key)
+            if arguments.key is not None:
+                return run.resolve_one(arguments.key)
             if asking:
                 return run.walk(found)
             return run.list_all(found)
         except ExotelError as error:
-            return order.service.failed(error, as_json=order.as_json)
+            return arguments.service.failed(error, as_json=arguments.as_json)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ class _Run:
     """One run of the command, with the counts for its summary."""
 
     ledger: OpenLedger
-    order: Order
+    arguments: ResolveArguments
     exotel: AsyncExotel
     dialer: Dialer
     total: int
@@ -141,14 +141,14 @@ class _Run:
     def resolve_one(self, key: str) -> Exit:
         """Resolve one contact, as the options say."""
         try:
-            outcome = self._resolve(key, self.order.call)
+            outcome = self._resolve(key, self.arguments.call)
         except (InvalidRequest, NotFound) as error:
-            problem = self.order.service.explain(error, arguments=_ARGUMENTS)
+            problem = self.arguments.service.explain(error, arguments=_ARGUMENTS)
             if isinstance(error, NotFound):
-                problem = f"--call {one_line(str(self.order.call))}: no such call"
-            report_problem(problem, kind=kind_of(error), as_json=self.order.as_json)
+                problem = f"--call {one_line(str(self.arguments.call))}: no such call"
+            report_problem(problem, kind=kind_of(error), as_json=self.arguments.as_json)
             return Exit.FAILED
-        if self.order.as_json:
+        if self.arguments.as_json:
             show_json(outcome.to_dict())
         else:
             show_text(_now(outcome))
@@ -160,7 +160,7 @@ class _Run:
         """Print the contacts with their candidates, and change nothing."""
         for place, outcome in enumerate(found, 1):
             theirs = self._candidates(outcome)
-            if self.order.as_json:
+            if self.arguments.as_json:
                 show_json(campaign_candidates.as_json(outcome, theirs))
             else:
                 self._show(place, outcome, theirs)
@@ -206,10 +206,10 @@ class _Run:
             return True
 
     def _show(self, place: int, outcome: ContactOutcome, theirs: Sequence[Candidate]) -> None:
-        shown = shown_numbers(whole=self.order.whole)
+        shown = shown_numbers(whole=self.arguments.whole)
         out.print()
         say(f"{place} of {self.total}")
-        show_pairs(contact_lines(outcome, whole=self.order.whole))
+        show_pairs(contact_lines(outcome, whole=self.arguments.whole))
         if not theirs:
             say("There is no call that may be the contact's.")
         elif theirs[0].is_own:
@@ -225,7 +225,7 @@ class _Run:
                 mark = " " * len(mark)
 
     def _show_answers(self, answers: Container[str], numbers: Mapping[str, Candidate]) -> None:
-        entry = self.ledger.entry(self.order.name)
+        entry = self.ledger.entry(self.arguments.name)
         is_over = entry.state is CampaignState.CANCELED
         again = "it is cancelled, as its campaign" if is_over else "it will be dialled again"
         out.print()
@@ -250,14 +250,14 @@ class _Run:
             self._say_how_to_continue()
 
     def _say_how_to_continue(self) -> None:
-        show_text(how_to_continue(self.ledger, self.ledger.entry(self.order.name)))
+        show_text(how_to_continue(self.ledger, self.ledger.entry(self.arguments.name)))
 
     def _candidates(self, outcome: ContactOutcome) -> list[Candidate]:
         found: list[Candidate] = self._do(candidates(self.exotel, outcome, self.dialer.now()))
         return found
 
     def _resolve(self, key: str, sid: str | None) -> ContactOutcome:
-        outcome: ContactOutcome = self._do(self.dialer.resolve(self.order.name, key, sid=sid))
+        outcome: ContactOutcome = self._do(self.dialer.resolve(self.arguments.name, key, sid=sid))
         return outcome
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:

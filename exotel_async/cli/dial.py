@@ -39,29 +39,29 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile, NumberList
-    from exotel_async.cli.dial_order import Order
+    from exotel_async.cli.dial_order import DialArguments
 
 
-def dial(order: Order, *, dry_run: bool) -> Exit:
+def dial(arguments: DialArguments, *, dry_run: bool) -> Exit:
     """Add the people of a file to a campaign and dial them, or show what that would do."""
     try:
-        campaign = order.options.campaign()
-        lists = [_do_not_call(path) for path in order.do_not_call]
+        campaign = arguments.options.campaign()
+        lists = [_do_not_call(path) for path in arguments.do_not_call]
         do_not_call = [number for one in lists for number in one.numbers]
-        contacts = open_list(order.file, mapping=order.mapping, sheet=order.sheet)
-        if contacts.is_rejected and not order.is_named:
-            check_is_named(order.file)
+        contacts = open_list(arguments.file, mapping=arguments.mapping, sheet=arguments.sheet)
+        if contacts.is_rejected and not arguments.is_named:
+            check_is_named(arguments.file)
         if dry_run:
-            found = asyncio.run(Plan(order, campaign, contacts, do_not_call).make())
+            found = asyncio.run(Plan(arguments, campaign, contacts, do_not_call).make())
             remarks = [remark for one in lists for remark in one.notes]
             found = evolve(found, notes=[*found.notes, *remarks])
-            return _show_plan(order, found, contacts)
-        output = DialOutput(order, campaign.name)
-        return _dial(DialRun(order, campaign, contacts, do_not_call, output))
+            return _show_plan(arguments, found, contacts)
+        output = DialOutput(arguments, campaign.name)
+        return _dial(DialRun(arguments, campaign, contacts, do_not_call, output))
     except Unreadable as error:
-        return misused(str(error), as_json=order.as_json)
+        return misused(str(error), as_json=arguments.as_json)
     except ExotelError as error:
-        return _failed(order, error)
+        return _failed(arguments, error)
 
 
 def _do_not_call(path: Path) -> NumberList:
@@ -74,9 +74,9 @@ def _do_not_call(path: Path) -> NumberList:
     return evolve(found, notes=notes)
 
 
-def _show_plan(order: Order, found: DryRun, contacts: ContactFile) -> Exit:
-    show_dry_run(err if order.as_json else out, found)
-    if order.as_json:
+def _show_plan(arguments: DialArguments, found: DryRun, contacts: ContactFile) -> Exit:
+    show_dry_run(err if arguments.as_json else out, found)
+    if arguments.as_json:
         show_json(found.as_json())
     if found.rows and found.rows == found.total_rejected + found.duplicates:
         complain(no_contact_text(contacts))
@@ -84,15 +84,15 @@ def _show_plan(order: Order, found: DryRun, contacts: ContactFile) -> Exit:
     return Exit.OK
 
 
-def _failed(order: Order, error: ExotelError) -> Exit:
-    report_problem(_explain(order, error), kind=kind_of(error), as_json=order.as_json)
+def _failed(arguments: DialArguments, error: ExotelError) -> Exit:
+    report_problem(_explain(arguments, error), kind=kind_of(error), as_json=arguments.as_json)
     return exit_of(error)
 
 
-def _explain(order: Order, error: ExotelError) -> str:
+def _explain(arguments: DialArguments, error: ExotelError) -> str:
     if isinstance(error, CampaignStopped):
         return f"{error.state.value}: {error.why}"
-    return order.service.explain(error, arguments=OPTIONS)
+    return arguments.service.explain(error, arguments=OPTIONS)
 
 
 def _dial(run: DialRun) -> Exit:
@@ -109,19 +109,19 @@ def _dial(run: DialRun) -> Exit:
     known = run.statistics if run.is_added else None
     has_dialled = known is not None and known.attempts > run.placed_before
     if error is not None and not has_dialled and not isinstance(error, CampaignStopped):
-        return _failed(run.order, error)
+        return _failed(run.arguments, error)
     if known is None:
         return _interrupted(run, interrupted)
     return _end(run, known, error)
 
 
 def _interrupted(run: DialRun, problem: str) -> Exit:
-    report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=run.order.as_json)
+    report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=run.arguments.as_json)
     return Exit.INTERRUPTED
 
 
 def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None) -> Exit:
-    order = run.order
+    arguments = run.arguments
     end = DialEnd(
         exit_code=exit_code_of(statistics, error, is_interrupted=run.is_interrupted),
         statistics=statistics,
@@ -129,8 +129,8 @@ def _end(run: DialRun, statistics: CampaignStatistics, error: ExotelError | None
         elapsed=time.monotonic() - run.began,
         opens_at=run.opens_at,
         open_calls=[open_call_of(one) for one in run.open_calls],
-        problem=None if error is None else _explain(order, error),
-        ledger=order.ledger_argument,
+        problem=None if error is None else _explain(arguments, error),
+        ledger=arguments.ledger_argument,
         is_ledger_lost=isinstance(error, LedgerLost),
     )
     run.output.end(end)

@@ -69,7 +69,7 @@ def dial(
         return misused(f"{file} is a folder: give a file in it", as_json=json)
     from exotel_async.cli.dial import dial  # noqa: PLC0415
     from exotel_async.cli.dial_campaign import CampaignOptions, usual_name  # noqa: PLC0415
-    from exotel_async.cli.dial_order import Order  # noqa: PLC0415
+    from exotel_async.cli.dial_order import DialArguments  # noqa: PLC0415
 
     options = CampaignOptions(
         name=name or usual_name(file),
@@ -78,7 +78,7 @@ def dial(
         timing=timing,
         calls=calls,
     )
-    order = Order(
+    arguments = DialArguments(
         file=file,
         sheet=sheet,
         mapping=map or {},
@@ -95,4 +95,4 @@ def dial(
         as_json=json,
         service=service,
     )
-    return partial(dial, order, dry_run=dry_run)
+    return partial(dial, arguments, dry_run=dry_run)

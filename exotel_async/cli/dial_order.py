@@ -16,7 +16,7 @@ from exotel_async.cli.service import Service
 
 
 @frozen(kw_only=True)
-class Order:
+class DialArguments:
     """A file to be dialled, and how.
 
     Attributes:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.contact_list import Added
     from exotel_async.cli.dial_display import DialStanding, Problem
-    from exotel_async.cli.dial_order import Order
+    from exotel_async.cli.dial_order import DialArguments
 
 _EVENT_EVERY: Final = 5.0
 """Seconds between two progress events, at least."""
@@ -48,18 +48,18 @@ class DialOutput:
     """Prints what happens. As JSON it goes to standard output, and the display to standard error.
 
     Attributes:
-        order: what the command was given.
+        arguments: what the command was given.
         campaign: the campaign's name.
     """
 
-    order: Order
+    arguments: DialArguments
     campaign: str
     _last: float = field(init=False, default=-_EVENT_EVERY)
 
     @property
     def console(self) -> Console:
         """The console for people."""
-        return err if self.order.as_json else out
+        return err if self.arguments.as_json else out
 
     def say(self, text: str) -> None:
         """Print a line for people."""
@@ -82,48 +82,48 @@ class DialOutput:
             contacts: the file.
             number: how many contacts the campaign has now.
         """
-        order = self.order
+        arguments = self.arguments
         for line in added_lines(added, contacts, self.campaign):
             self.say(line)
         warn_of_other_numbers(added, contacts, self.campaign)
-        if order.as_json:
+        if arguments.as_json:
             show_json(
                 start_event(
                     at=datetime.now(UTC),
                     campaign=self.campaign,
-                    file=str(order.file),
-                    ledger=shown_place(order.ledger),
+                    file=str(arguments.file),
+                    ledger=shown_place(arguments.ledger),
                     added=added.taken,
                     duplicates=added.duplicates,
                     in_campaign=added.known,
                     other_number=len(added.keys_with_other_number),
                     rejected=added.rejected,
                     contacts=number,
-                    budget=order.service.rate,
-                    channels=order.channels,
+                    budget=arguments.service.rate,
+                    channels=arguments.channels,
                 )
             )
 
     def progress(self, standing: DialStanding) -> None:
         """Write a progress event for programs, every few seconds."""
-        if self.order.as_json and time.monotonic() - self._last >= _EVENT_EVERY:
+        if self.arguments.as_json and time.monotonic() - self._last >= _EVENT_EVERY:
             self._last = time.monotonic()
             show_json(progress_event(standing))
 
     def outcome(self, outcome: ContactOutcome) -> None:
         """Write the event for a contact's outcome, for programs."""
-        if self.order.as_json:
-            show_json(outcome_event(outcome, numbers=self.order.numbers))
+        if self.arguments.as_json:
+            show_json(outcome_event(outcome, numbers=self.arguments.numbers))
 
     def problem(self, problem: Problem) -> None:
         """Write the event for a problem that does not stop the run, for programs."""
-        if self.order.as_json:
+        if self.arguments.as_json:
             show_json(problem_event(problem))
 
     def end(self, end: DialEnd) -> None:
         """Report how the run ended. If that cannot be written, the exit code stays the same."""
-        with ignoring_lost_output(sys.stderr if self.order.as_json else sys.stdout):
+        with ignoring_lost_output(sys.stderr if self.arguments.as_json else sys.stdout):
             show_report(self.console, end)
-        if self.order.as_json:
+        if self.arguments.as_json:
             with ignoring_lost_output(sys.stdout):
                 show_json(end_event(end))

@@ -25,7 +25,7 @@ from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.entries import CampaignEntry, NewContact
-    from exotel_async.cli.dial_order import Order
+    from exotel_async.cli.dial_order import DialArguments
 
 _BLOCK: Final = 1000
 """How many contacts are looked up in the ledger at once."""
@@ -36,7 +36,7 @@ _FIRST_LINES: Final = 5
 class Plan:
     """Counts the rows of a file by what would be done with them."""
 
-    order: Order
+    arguments: DialArguments
     campaign: Campaign
     contacts: ContactFile
     do_not_call: Sequence[str]
@@ -60,7 +60,7 @@ class Plan:
             Misuse: the campaign is there with other settings, or was cancelled.
             ExotelError: the ledger cannot be read.
         """
-        order, ledger = self.order, ledger_at(self.order.ledger)
+        arguments, ledger = self.arguments, ledger_at(self.arguments.ledger)
         async with AsyncExitStack() as stack:
             is_made = await ledger.is_made()
             if is_made:
@@ -84,10 +84,10 @@ class Plan:
         if pending:  # they are dialled first
             zones = {None: pending + zones.pop(None, 0), **zones}
         assumed = Assumed() if statistics is None else Assumed.learned(statistics)
-        if order.call_length is not None:
-            assumed = evolve(assumed, talk=order.call_length)
+        if arguments.call_length is not None:
+            assumed = evolve(assumed, talk=arguments.call_length)
         return DryRun(
-            path=str(order.file),
+            path=str(arguments.file),
             column=self.contacts.number_column.title,
             found_by=self.contacts.found_by,
             notes=self.contacts.notes,
@@ -102,15 +102,15 @@ class Plan:
             ],
             campaign=self.campaign,
             pending=pending,
-            resume=_resume(there, order),
+            resume=_resume(there, arguments),
             forecast=forecast(
                 zones,
                 self.campaign,
-                budget=order.service.rate,
+                budget=arguments.service.rate,
                 now=datetime.now(UTC),
-                channels=order.channels,
+                channels=arguments.channels,
                 assumed=assumed,
-                price=order.price,
+                price=arguments.price,
             ),
         )
 
@@ -156,11 +156,11 @@ def _numbers(contact: NewContact) -> tuple[str, ...]:
     return (contact.identity, *contact.others, *((agent,) if agent else ()))
 
 
-def _resume(there: CampaignEntry | None, order: Order) -> str | None:
+def _resume(there: CampaignEntry | None, arguments: DialArguments) -> str | None:
     """Return the command that a paused or failed campaign needs; None: it needs none."""
     if there is None or there.state not in {CampaignState.PAUSED, CampaignState.FAILED}:
         return None
-    return command("resume", there.name, order.ledger_argument)
+    return command("resume", there.name, arguments.ledger_argument)
 
 
 def _blocks(contacts: Iterable[NewContact], size: int) -> Iterator[list[NewContact]]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import Campaign, CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile
-    from exotel_async.cli.dial_order import Order
+    from exotel_async.cli.dial_order import DialArguments
 
 _EVERY: Final = 1.0
 """Seconds between two updates of the display."""
@@ -52,7 +52,7 @@ _RINGING: Final = timedelta(minutes=2)
 class DialRun:
     """One run. Its attributes remain readable when it is cut short."""
 
-    order: Order
+    arguments: DialArguments
     campaign: Campaign
     contacts: ContactFile
     do_not_call: Sequence[str]
@@ -96,8 +96,8 @@ class DialRun:
         name = self.campaign.name
         with self._problems.listening(), self._stopped_by_signals():
             async with (
-                self.order.service.session() as exotel,
-                ledger_at(self.order.ledger) as ledger,
+                self.arguments.service.session() as exotel,
+                ledger_at(self.arguments.ledger) as ledger,
             ):
                 try:
                     await self._dial(exotel, ledger)
@@ -107,9 +107,9 @@ class DialRun:
                         self.open_calls = await self._open_attempts(ledger, _BEING_DIALLED)
 
     async def _dial(self, exotel: AsyncExotel, ledger: Ledger) -> None:
-        order, name = self.order, self.campaign.name
+        arguments, name = self.arguments, self.campaign.name
         async with Dialer(
-            exotel, ledger, channels=order.channels, poll_interval=order.poll_interval
+            exotel, ledger, channels=arguments.channels, poll_interval=arguments.poll_interval
         ) as dialer:
             await dialer.do_not_call(self.do_not_call, "exotel-async dial --dnc")
             await self._create(dialer)
@@ -195,7 +195,7 @@ class DialRun:
         return any(not stream.isatty() for stream in self._terminal)
 
     async def _standing(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialStanding:
-        order, now = self.order, dialer.now()
+        arguments, now = self.arguments, dialer.now()
         # Contacts that are added meanwhile may be in another time zone.
         entry = await ledger.campaign(self.campaign.name)
         statistics = await ledger.statistics(self.campaign.name)
@@ -211,17 +211,17 @@ class DialRun:
         left = time_left(
             statistics,
             self.campaign,
-            budget=order.service.rate,
+            budget=arguments.service.rate,
             now=now,
-            channels=order.channels,
+            channels=arguments.channels,
             next_retry_at=next_retry_at,
         )
         return DialStanding(
             statistics=statistics,
             limiter=exotel.limiter.statistics(),
-            budget=order.service.rate,
+            budget=arguments.service.rate,
             channels_in_use=dialer.channels_in_use,
-            channels=order.channels,
+            channels=arguments.channels,
             retries=retries,
             next_retry_at=next_retry_at,
             now=now,
@@ -230,7 +230,7 @@ class DialRun:
             opens_at=self.opens_at,
             problems=self._problems.problems,
             stopping=await self._stopping(ledger, statistics),
-            ledger=order.ledger_argument,
+            ledger=arguments.ledger_argument,
         )
 
     def _keep_hours(
@@ -248,7 +248,7 @@ class DialRun:
         is_closed = bool(known) and statistics.pending > 0 and min(known) > now
         if is_closed or not self._is_after_hours:
             self.opens_at = min(known) if is_closed else None
-        if is_closed and not self.order.wait_for_hours and self._stopped_at is None:
+        if is_closed and not self.arguments.wait_for_hours and self._stopped_at is None:
             self._is_after_hours = True
             self._stop(dialer)
 

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
-from exotel_async.cli.export_order import Order
+from exotel_async.cli.export_order import ExportArguments
 from exotel_async.cli.export_progress import ListProgress
 from exotel_async.cli.export_sink import (
     Refusal,
@@ -54,9 +54,9 @@ _TRIAL: Final = 10  # pages after which it is decided whether they are
 _SLOW: Final = 0.75  # a fraction of the pace that the budget allows
 
 
-def export(order: Order) -> Exit:
+def export(arguments: ExportArguments) -> Exit:
     """Run an export, and report the result."""
-    run = _Run(order)
+    run = _Run(arguments)
     try:
         asyncio.run(run.go())
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -65,11 +65,11 @@ def export(order: Order) -> Exit:
         # A bad token in the state of an earlier export is not a usage error.
         typed = not (isinstance(error, InvalidRequest) and error.argument == "resume")
         code = exit_of(error) if typed else Exit.FAILED
-        return run.failed(error, order.service.explain(error, arguments=_ARGUMENTS), code)
+        return run.failed(error, arguments.service.explain(error, arguments=_ARGUMENTS), code)
     except (Refusal, OSError, sqlite3.Error) as error:
-        if order.to_stdout and isinstance(error, BrokenPipeError):
+        if arguments.to_stdout and isinstance(error, BrokenPipeError):
             raise  # the reader has closed the pipe, as `head` does
-        return run.failed(error, _why(error, order.target), Exit.FAILED)
+        return run.failed(error, _why(error, arguments.target), Exit.FAILED)
     finally:
         run.sink.close()
     return Exit.OK
@@ -79,7 +79,7 @@ def export(order: Order) -> Exit:
 class _Run:
     """One run of an export. If it is interrupted, its attributes say how far it came."""
 
-    order: Order
+    arguments: ExportArguments
     sink: Sink = field(init=False)
     opened: bool = False
     """Whether this run has opened FILE.part, and so must keep or discard it."""
@@ -90,51 +90,56 @@ class _Run:
     """How many of them came with details."""
 
     def __attrs_post_init__(self) -> None:
-        self.sink = self.order.sink()
+        self.sink = self.arguments.sink()
 
     async def go(self) -> None:
         """Export, update or follow, as ordered."""
         end_on_sigterm()
-        order = self.order
-        async with order.service.session() as exotel, telling_of_outages(exotel):
+        arguments = self.arguments
+        async with arguments.service.session() as exotel, telling_of_outages(exotel):
             fresh = not self._is_whole(exotel)
             if fresh:
                 await self._export(exotel)
-            if order.every is None and (fresh or not order.update):
+            if arguments.every is None and (fresh or not arguments.update):
                 self._tell_result()
                 return
             assert isinstance(self.sink, Database)  # noqa: S101 - no other can be updated
             self.sink.update(self.sink.state)
             self.updater = Updater(
-                exotel, order.service, self.sink, order.target, order.page_size, order.as_json
+                exotel,
+                arguments.service,
+                self.sink,
+                arguments.target,
+                arguments.page_size,
+                arguments.as_json,
             )
-            if order.every is None:
+            if arguments.every is None:
                 await self.updater.once()
             else:
-                await self.updater.follow(order.every)
+                await self.updater.follow(arguments.every)
 
     def interrupted(self) -> Exit:
         """Report how far the interrupted run came, and return the exit code."""
-        if self.updater is not None and self.order.every is not None:
+        if self.updater is not None and self.arguments.every is not None:
             try:
                 self.updater.stopped()
             except (Refusal, sqlite3.Error) as error:
-                return self.failed(error, _why(error, self.order.target), Exit.FAILED)
+                return self.failed(error, _why(error, self.arguments.target), Exit.FAILED)
             return Exit.OK
         problem = self._cut_short("interrupted")
-        report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=self.order.as_json)
+        report_problem(problem, kind=KeyboardInterrupt.__name__, as_json=self.arguments.as_json)
         return Exit.INTERRUPTED
 
     def failed(self, error: Exception, why: str, code: Exit) -> Exit:
         """Report why the run failed, and how far it came."""
         problem = self._cut_short(why)
-        report_problem(problem, kind=kind_of(error), as_json=self.order.as_json)
+        report_problem(problem, kind=kind_of(error), as_json=self.arguments.as_json)
         return code
 
     def _cut_short(self, why: str) -> str:
         if self.updater is not None:
-            return f"{why}; the next update catches up" if self.order.every is None else why
-        if self.order.to_stdout and self.opened:
+            return f"{why}; the next update catches up" if self.arguments.every is None else why
+        if self.arguments.to_stdout and self.opened:
             records = self.sink.state.records
             were = "was" if records == 1 else "were"
             return f"{why}; only {counted(records, 'call')} {were} written"
@@ -145,8 +150,8 @@ class _Run:
                 self.sink.discard()
             return f"{why}; nothing was exported"
         return (
-            f"{why}; {self.sink.state.records:,} calls are in {part_of(self.order.target)}, "
-            f"to continue: {self.order.continue_command()}"
+            f"{why}; {self.sink.state.records:,} calls are in {part_of(self.arguments.target)}, "
+            f"to continue: {self.arguments.continue_command()}"
         )
 
     def _is_whole(self, exotel: AsyncExotel) -> bool:
@@ -155,29 +160,29 @@ class _Run:
         Raises:
             Refusal: the file is something else, or must not be replaced.
         """
-        order, sink = self.order, self.sink
-        if order.to_stdout:
+        arguments, sink = self.arguments, self.sink
+        if arguments.to_stdout:
             return False
         only_files(*sink.files)
-        if order.force or not order.target.exists() or sink.unfinished() is not None:
+        if arguments.force or not arguments.target.exists() or sink.unfinished() is not None:
             return False
         if not self._may_continue:
-            raise Refusal(f"{order.target} already exists: --force replaces it")
+            raise Refusal(f"{arguments.target} already exists: --force replaces it")
         state = sink.finished()
-        self._check_same_export(state, order.target)
+        self._check_same_export(state, arguments.target)
         self._check_state(state, exotel)
-        if not (order.updates or order.as_json):
-            say(f"{order.target} is complete: {counted(state.records, 'call')}")
+        if not (arguments.updates or arguments.as_json):
+            say(f"{arguments.target} is complete: {counted(state.records, 'call')}")
         sink.state = state
         return True
 
     @property
     def _may_continue(self) -> bool:
         """Whether an existing file may be continued or updated."""
-        return self.order.resume or self.order.updates
+        return self.arguments.resume or self.arguments.updates
 
     async def _export(self, exotel: AsyncExotel) -> None:
-        order, sink = self.order, self.sink
+        arguments, sink = self.arguments, self.sink
         self._open(exotel)
         base = sink.state.requests
         course = ListProgress.of(sink.state.selection, sink.state.records)
@@ -190,11 +195,11 @@ class _Run:
                 elapsed=course.elapsed,
                 left=course.left,
                 requests=base + limiter.granted,
-                budget=order.service.rate,
+                budget=arguments.service.rate,
                 limiter=limiter,
             )
 
-        if order.to_stdout and sys.stdout.isatty():
+        if arguments.to_stdout and sys.stdout.isatty():
             await self._read(exotel, course, base)
         elif not sink.state.whole:
             with progress(err) as show:
@@ -202,7 +207,7 @@ class _Run:
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False
-        if order.to_stdout or order.as_json:
+        if arguments.to_stdout or arguments.as_json:
             return
         calls, requests = (
             counted(sink.state.records, "call"),
@@ -211,19 +216,19 @@ class _Run:
         with ignoring_lost_output(
             sys.stdout
         ):  # the file is complete, whether or not that can be printed
-            say(f"{calls} in {requests}: {order.target}")
+            say(f"{calls} in {requests}: {arguments.target}")
 
     def _tell_result(self) -> None:
-        order, state = self.order, self.sink.state
+        arguments, state = self.arguments, self.sink.state
         if state.selection.details and self.read and not self.detailed:
             note(
                 "Exotel gave no details of these calls: columns such as talk_time are empty. "
                 "`exotel-async get --details` reads calls by their SIDs"
             )
-        if order.as_json:
+        if arguments.as_json:
             totals = {"calls": state.records, "requests": state.requests}
             with ignoring_lost_output(sys.stdout):
-                show_json({"file": str(order.target), **totals})
+                show_json({"file": str(arguments.target), **totals})
 
     def _open(self, exotel: AsyncExotel) -> None:
         """Begin the file, or continue it.
@@ -232,20 +237,20 @@ class _Run:
             InvalidRequest: the selection is not valid.
             Refusal: an existing file must not be continued or replaced.
         """
-        order, sink = self.order, self.sink
-        left = None if order.force else sink.unfinished()
+        arguments, sink = self.arguments, self.sink
+        left = None if arguments.force else sink.unfinished()
         if left is None:
-            if order.resume:
-                note(f"There is nothing to continue for {order.target}: starting again.")
-            selection, account = order.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
+            if arguments.resume:
+                note(f"There is nothing to continue for {arguments.target}: starting again.")
+            selection, account = arguments.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
             if isinstance(sink, Database) and selection.since is selection.until is None:
                 # While the database has no calls, updates begin at the same moment.
                 selection = evolve(selection, since=Moment.read(_USUAL))
             # To validate the selection before anything is written or removed.
             exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
-            sink.begin(State(account=account, selection=selection, replaces=order.force))
+            sink.begin(State(account=account, selection=selection, replaces=arguments.force))
         else:
-            part = part_of(order.target)
+            part = part_of(arguments.target)
             if not self._may_continue:
                 raise Refusal(
                     f"{part} is left of an export that did not finish: "
@@ -253,9 +258,9 @@ class _Run:
                 )
             self._check_same_export(left, part)
             self._check_state(left, exotel)
-            if order.target.exists() and not (left.replaces or left.whole):
+            if arguments.target.exists() and not (left.replaces or left.whole):
                 raise Refusal(
-                    f"{order.target} already exists: move it away, or start again with --force"
+                    f"{arguments.target} already exists: move it away, or start again with --force"
                 )
             sink.resume(left)
         self.opened = True
@@ -285,7 +290,7 @@ class _Run:
         Raises:
             Refusal: it belongs to a different one.
         """
-        different = self.order.selection.differences(state.selection)
+        different = self.arguments.selection.differences(state.selection)
         if state.account != os.environ["EXOTEL_ACCOUNT_SID"].strip():
             raise Refusal(f"{where} has calls of another account, {state.account}")
         if different:
@@ -293,8 +298,8 @@ class _Run:
                 f"{where} was begun with another {' and '.join(different)}: what is not given "
                 "stays as it was, what is given must be the same"
             )
-        if self.order.updates and state.selection.until is not None:
-            but = "--update reads until now" if self.order.update else "--follow never ends"
+        if self.arguments.updates and state.selection.until is not None:
+            but = "--update reads until now" if self.arguments.update else "--follow never ends"
             raise Refusal(f"{where} was begun with --until, but {but}")
 
     async def _read(self, exotel: AsyncExotel, course: ListProgress, base: int) -> None:
@@ -308,7 +313,7 @@ class _Run:
                 until=None if token else selection.end,
                 resume=token,
                 newest_first=False,
-                page_size=self.order.page_size,
+                page_size=self.arguments.page_size,
                 concurrency=concurrency,
                 **selection.filters(),
             )

@@ -31,7 +31,7 @@ _STANDARD_OUTPUT: Final = Path("-")
 
 
 @frozen(kw_only=True)
-class Order:
+class ExportArguments:
     """What `export` is to do.
 
     Attributes:

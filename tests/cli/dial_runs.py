@@ -25,7 +25,7 @@ from exotel_async.cli.dial_assumed import Assumed
 from exotel_async.cli.dial_dry_run import DryRun, Rejection
 from exotel_async.cli.dial_forecast import forecast
 from exotel_async.cli.dial_options import CallOptions, Target, Timing
-from exotel_async.cli.dial_order import Order
+from exotel_async.cli.dial_order import DialArguments
 from exotel_async.cli.dial_report import DialEnd, OpenCall
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit
@@ -245,7 +245,7 @@ DRY_RUNS: Final[Mapping[str, DryRun]] = {
 }
 
 
-def order_of(folder: Path, rows: Iterable[str]) -> Order:
+def dial_arguments(folder: Path, rows: Iterable[str]) -> DialArguments:
     """What is told to dial a list at all hours, with two channels."""
     file = folder / "leads.csv"
     file.write_text("".join(f"{row}\n" for row in ("Mobile", *rows)))
@@ -259,5 +259,5 @@ def order_of(folder: Path, rows: Iterable[str]) -> Order:
         service=Service(rate=60_000),
     )
     assert isinstance(work, partial)
-    order: Order = work.args[0]
-    return order
+    arguments: DialArguments = work.args[0]
+    return arguments

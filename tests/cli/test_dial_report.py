@@ -15,7 +15,7 @@ from exotel_async.campaigns import CampaignState
 from exotel_async.cli import dial_output
 from exotel_async.cli.dial_report import DialEnd, show_report
 from exotel_async.cli.terminal import Exit
-from tests.cli.dial_runs import ENDS, OPEN_CALLS, order_of
+from tests.cli.dial_runs import ENDS, OPEN_CALLS, dial_arguments
 from tests.cli.dial_standings import STATISTICS
 from tests.cli.dial_text import WIDE, WIDTHS, shown, words
 
@@ -223,6 +223,6 @@ def test_the_end_is_told_to_programs_also_where_the_display_is_lost(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(dial_output, "show_report", lost)
-    order = evolve(order_of(tmp_path, ["9812300001"]), as_json=True)
-    dial_output.DialOutput(order, "diwali").end(ENDS["interrupted"])
+    arguments = evolve(dial_arguments(tmp_path, ["9812300001"]), as_json=True)
+    dial_output.DialOutput(arguments, "diwali").end(ENDS["interrupted"])
     assert json.loads(capfd.readouterr().out)["event"] == "end"

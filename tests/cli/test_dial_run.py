@@ -29,14 +29,14 @@ from exotel_async.cli.dial import dial, exit_code_of, open_call_of
 from exotel_async.cli.dial_campaign import read_hours
 from exotel_async.cli.dial_events import end_event
 from exotel_async.cli.dial_options import CallOptions, Timing
-from exotel_async.cli.dial_order import Order
+from exotel_async.cli.dial_order import DialArguments
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.terminal import Exit
 from exotel_async.emulator import Emulator, Scenario
 from tests.campaigns.ledgers import claimed, intended, intent, person, placed, running
-from tests.cli.dial_runs import DONE, ENDS, order_of
+from tests.cli.dial_runs import DONE, ENDS, dial_arguments
 from tests.cli.support import TOKEN, left_in, pointing_at
 from tests.conftest import SOON
 
@@ -56,10 +56,10 @@ async def exotel(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
         yield running
 
 
-def run_of(order: Order) -> DialRun:
-    campaign = order.options.campaign()
-    contacts = open_contacts(order.file, mapping={})
-    return DialRun(order, campaign, contacts, (), DialOutput(order, campaign.name))
+def run_of(arguments: DialArguments) -> DialRun:
+    campaign = arguments.options.campaign()
+    contacts = open_contacts(arguments.file, mapping={})
+    return DialRun(arguments, campaign, contacts, (), DialOutput(arguments, campaign.name))
 
 
 async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
@@ -72,7 +72,7 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
 
     monkeypatch.setattr(DialOutput, "progress", fails)
     with pytest.raises(RuntimeError, match="the display is broken"):
-        await run_of(order_of(tmp_path, PEOPLE)).main()
+        await run_of(dial_arguments(tmp_path, PEOPLE)).main()
     assert len(exotel.calls) < len(PEOPLE)
     async with CampaignAdmin(tmp_path / "campaigns.db") as admin:
         known = await admin.statistics("leads")
@@ -84,9 +84,9 @@ async def test_nobody_is_dialled_any_more_when_nobody_looks_at_the_hours(
 async def test_ctrl_c_ends_it_while_another_command_dials_from_the_ledger(
     tmp_path: Path, exotel: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order = order_of(tmp_path, PEOPLE)
-    run, told = run_of(order), ""
-    async with Ledger(order.ledger) as other, asyncio.timeout(SOON):
+    arguments = dial_arguments(tmp_path, PEOPLE)
+    run, told = run_of(arguments), ""
+    async with Ledger(arguments.ledger) as other, asyncio.timeout(SOON):
         assert await other.lock(to_ms(datetime.now(IST)), 60_000) is None
         task = asyncio.create_task(run.main())
         while "Another dialer has the ledger" not in told:
@@ -141,10 +141,10 @@ def not_open(tmp_path: Path) -> Dialer:
 
 
 def at_hours(folder: Path, hours: str, *, wait_for_hours: bool = False) -> DialRun:
-    order = order_of(folder, PEOPLE)
+    arguments = dial_arguments(folder, PEOPLE)
     timing = Timing(hours=read_hours(hours))
-    options = evolve(order.options, timing=timing)
-    return run_of(evolve(order, options=options, wait_for_hours=wait_for_hours))
+    options = evolve(arguments.options, timing=timing)
+    return run_of(evolve(arguments, options=options, wait_for_hours=wait_for_hours))
 
 
 async def test_it_ends_where_hours_end_and_keeps_in_mind_when_they_begin(
@@ -189,10 +189,10 @@ async def test_calls_not_ended_are_of_its_own_campaign(
 ) -> None:
     """Another command may have been killed, and its calls are in the same ledger, perhaps first."""
     monkeypatch.setattr("exotel_async.cli.dial_run._READ_AT_ONCE", 1)
-    order = order_of(tmp_path, PEOPLE)
-    options = evolve(order.options, calls=CallOptions(time_limit=60))
-    run = run_of(evolve(order, options=options))
-    async with Ledger(order.ledger) as ledger:
+    arguments = dial_arguments(tmp_path, PEOPLE)
+    options = evolve(arguments.options, calls=CallOptions(time_limit=60))
+    run = run_of(evolve(arguments, options=options))
+    async with Ledger(arguments.ledger) as ledger:
         other = await running(ledger, [person(3)], "other")
         entry = await running(ledger, [person(1), person(2)], "leads")
         run._campaign_id = entry.id
@@ -238,7 +238,7 @@ def test_without_credentials_no_ledger_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("EXOTEL_API_KEY", raising=False)
-    assert dial(order_of(tmp_path, PEOPLE), dry_run=False) is Exit.FAILED
+    assert dial(dial_arguments(tmp_path, PEOPLE), dry_run=False) is Exit.FAILED
     assert "not set in the environment" in capsys.readouterr().err
     assert left_in(tmp_path) == ["leads.csv"]
 
@@ -249,8 +249,8 @@ async def test_who_is_added_meanwhile_may_be_in_another_time_zone(
     run = at_hours(tmp_path, "10:00-13:00", wait_for_hours=True)
     monkeypatch.setattr(Dialer, "now", lambda _: NOON + timedelta(hours=1))  # 12:29 in Dubai
     async with (
-        run.order.service.session() as session,
-        Ledger(run.order.ledger) as ledger,
+        run.arguments.service.session() as session,
+        Ledger(run.arguments.ledger) as ledger,
         Dialer(session, ledger) as dialer,
     ):
         await dialer.create(run.campaign)

@@ -27,7 +27,7 @@ from exotel_async.calls.list_resume import Position, write_token
 from exotel_async.cli import main
 from exotel_async.cli.export import _Run
 from exotel_async.cli.export_filters import Selection
-from exotel_async.cli.export_order import Order
+from exotel_async.cli.export_order import ExportArguments
 from exotel_async.cli.export_sink import Refusal, Sink, State
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import TextFile, as_jsonl
@@ -312,7 +312,7 @@ def put_state(file: Path, noted: object) -> None:
 
 def resume(file: Path) -> str | None:
     """Go on with it; what is said if it cannot be."""
-    order = Order(
+    arguments = ExportArguments(
         selection=Selection(),
         target=file,
         format="sqlite" if file.suffix == ".db" else "jsonl",
@@ -324,7 +324,7 @@ def resume(file: Path) -> str | None:
         as_json=False,
         service=Service(),  # type: ignore[arg-type]
     )
-    run = _Run(order)
+    run = _Run(arguments)
     try:
         asyncio.run(run.go())
     except Refusal as refusal:

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from exotel_async.campaigns import CampaignAdmin, Ledger
 from exotel_async.cli.campaign_ledger import OpenLedger
-from exotel_async.cli.campaign_resolve import Order as Resolving
+from exotel_async.cli.campaign_resolve import ResolveArguments
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.contact_files.reading import Reading
 from exotel_async.cli.dial_options import Target
@@ -18,16 +18,16 @@ from exotel_async.cli.dial_plan import Plan
 from exotel_async.cli.dial_report import OpenCall
 from exotel_async.cli.dial_run import DialRun
 from exotel_async.cli.service import Service
-from tests.cli.dial_runs import order_of
+from tests.cli.dial_runs import dial_arguments
 
 NUMBER = "9812300001"
 AT_A_SERVER = "postgresql://asha:hush@localhost/campaigns"
 
 
 def test_no_number_and_no_password_is_shown(tmp_path: Path) -> None:
-    order = evolve(order_of(tmp_path, [NUMBER]), ledger=AT_A_SERVER)
-    campaign, contacts = order.options.campaign(), open_contacts(order.file, mapping={})
-    run = DialRun(order, campaign, contacts, [NUMBER], DialOutput(order, "leads"))
+    arguments = evolve(dial_arguments(tmp_path, [NUMBER]), ledger=AT_A_SERVER)
+    campaign, contacts = arguments.options.campaign(), open_contacts(arguments.file, mapping={})
+    run = DialRun(arguments, campaign, contacts, [NUMBER], DialOutput(arguments, "leads"))
     reading = Reading(contacts._layout, campaign)
     assert len(list(reading.results(contacts._table))) == 1
     ledger = Ledger(AT_A_SERVER)
@@ -35,7 +35,7 @@ def test_no_number_and_no_password_is_shown(tmp_path: Path) -> None:
         admin = CampaignAdmin(ledger)
         opened = OpenLedger(place=AT_A_SERVER, ledger=ledger, admin=admin, do=runner.run)
     service = Service()
-    resolving = Resolving(
+    resolving = ResolveArguments(
         name="x",
         key=NUMBER,
         call=None,
@@ -44,8 +44,8 @@ def test_no_number_and_no_password_is_shown(tmp_path: Path) -> None:
         as_json=False,
         service=service,
     )
-    plan = Plan(order, campaign, contacts, [NUMBER])
+    plan = Plan(arguments, campaign, contacts, [NUMBER])
     calls = [OpenCall(number=NUMBER, key=NUMBER), Target(agent=NUMBER, stream_url="wss://a:hush@b")]
-    for value in (order, run, plan, reading, opened, resolving, ledger, admin, *calls):
+    for value in (arguments, run, plan, reading, opened, resolving, ledger, admin, *calls):
         assert NUMBER not in repr(value)
         assert "hush" not in repr(value)
