@@ -23,12 +23,12 @@ from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import (
     Exit,
     complain,
+    discard_output,
     err,
-    give_up,
     ignoring_lost_output,
-    misused,
     open_closed_streams,
     out,
+    report_misuse,
     show_error,
 )
 from exotel_async.cli.time_arguments import Moment
@@ -79,10 +79,10 @@ def run(arguments: Sequence[str] | None) -> int:
         complain("interrupted")
         return Exit.INTERRUPTED
     except BrokenPipeError:  # from output that was not written through `out`
-        give_up(sys.stdout)
+        discard_output(sys.stdout)
         return Exit.INTERRUPTED
     except OSError as error:  # the commands report all other errors themselves
-        give_up(sys.stdout)  # flushing the rest at exit would fail again
+        discard_output(sys.stdout)  # flushing the rest at exit would fail again
         with ignoring_lost_output(sys.stderr):
             complain(f"cannot write the output: {error.strerror or error}")
         return Exit.FAILED
@@ -165,7 +165,7 @@ def call(
     elif stream_url is None and (stream_name is not None or sample_rate is not None):
         wrong = "--stream-name and --sample-rate are for --stream-url"
     if wrong is not None:
-        return misused(wrong, as_json=json)
+        return report_misuse(wrong, as_json=json)
     from exotel_async.cli.call import CallArguments, call  # noqa: PLC0415
 
     options = {
@@ -217,7 +217,7 @@ def get(
         until: When the newest of them was created.
     """
     if not sids and file is None:
-        return misused("give SIDs, or --file", as_json=json)
+        return report_misuse("give SIDs, or --file", as_json=json)
     from exotel_async.cli.get import Question, get  # noqa: PLC0415
 
     return partial(
@@ -281,7 +281,7 @@ def export(
     known = format or usual_format(output)
     if known is None:
         wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
-        return misused(wrong, as_json=json)
+        return report_misuse(wrong, as_json=json)
     arguments = ExportArguments(
         selection=selection,
         target=output,
@@ -295,7 +295,7 @@ def export(
         service=service,
     )
     if contradiction := arguments.contradiction():
-        return misused(contradiction, as_json=json)
+        return report_misuse(contradiction, as_json=json)
     return partial(export, arguments)
 
 
@@ -356,7 +356,7 @@ def emulator(
         json: Print where it listens as one line of JSON, and the totals at the end as another.
     """
     if options.token is not None and not options.token.strip():
-        return misused("--token must not be empty", as_json=json)
+        return report_misuse("--token must not be empty", as_json=json)
     from exotel_async.cli.emulator import Unusable, emulate, set_up, show_schema  # noqa: PLC0415
 
     if schema:
@@ -364,7 +364,7 @@ def emulator(
     try:
         served = set_up(config, {**options.settings(), **tls.settings()})
     except Unusable as error:
-        return misused(str(error), as_json=json)
+        return report_misuse(str(error), as_json=json)
     return partial(emulate, served, as_json=json)
 
 

@@ -11,7 +11,7 @@ from attrs import define, frozen
 
 from exotel_async import AsyncExotel, Call, CallOutcomeUnknown, CallStatus, ExotelError
 from exotel_async.cli.service import exit_of, kind_of
-from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.shared_limiter import reporting_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -130,7 +130,7 @@ def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: boo
         try:
             arguments.check()
             note(f"Dialling {arguments}, through {service.host}.")
-            async with telling_of_outages(exotel):
+            async with reporting_outages(exotel):
                 ended.note(await arguments.place(exotel))
                 if wait:
                     await _wait(exotel, ended, silent=as_json)

@@ -18,7 +18,7 @@ from exotel_async.cli.contact_list import (
     open_list,
     warn_of_other_numbers,
 )
-from exotel_async.cli.terminal import Exit, misused, one_line, report_problem, show_json
+from exotel_async.cli.terminal import Exit, one_line, report_misuse, report_problem, show_json
 
 
 def add(
@@ -37,7 +37,7 @@ def add(
     try:
         contacts = open_list(file, mapping=mapping, sheet=sheet)
     except Unreadable as error:
-        return misused(str(error), as_json=as_json)
+        return report_misuse(str(error), as_json=as_json)
     campaign = ledger.do(ledger.admin.settings(name))
     try:
         added: Added = ledger.do(add_list(ledger.admin, campaign, contacts))

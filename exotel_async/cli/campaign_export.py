@@ -27,7 +27,7 @@ from exotel_async.cli.campaign_tables import (
     workbook,
 )
 from exotel_async.cli.campaign_words import finished
-from exotel_async.cli.export_sink import Refusal, only_files, put_in_place
+from exotel_async.cli.export_sink import Refusal, put_in_place, require_regular_files
 from exotel_async.cli.service import Misuse
 from exotel_async.cli.terminal import (
     Exit,
@@ -187,7 +187,7 @@ def _writing(raw: io.FileIO) -> Write:
 
 
 def _must_be_free(arguments: CampaignExportArguments) -> None:
-    only_files(arguments.target)
+    require_regular_files(arguments.target)
     if arguments.target.exists() and not arguments.force:
         raise Refusal(f"{arguments.target} already exists: --force replaces it")
 

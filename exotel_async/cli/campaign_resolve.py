@@ -25,7 +25,7 @@ from exotel_async.cli.campaign_screen import show_pairs, show_text, shown_number
 from exotel_async.cli.campaign_states import how_to_continue
 from exotel_async.cli.campaign_words import plain
 from exotel_async.cli.service import Misuse, Service, kind_of
-from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.shared_limiter import reporting_outages
 from exotel_async.cli.terminal import (
     Exit,
     counted,
@@ -262,7 +262,7 @@ class _Run:
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
         async def tell() -> Any:
-            async with telling_of_outages(self.exotel):
+            async with reporting_outages(self.exotel):
                 return await work
 
         with waiting():

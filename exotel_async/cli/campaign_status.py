@@ -78,7 +78,7 @@ def status(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
     if as_json:
         show_json(_as_json(current))
         return Exit.OK
-    show_pairs([*_standing(current), *_run(current)])
+    show_pairs([*_progress(current), *_run(current)])
     out.print()
     show_pairs(_settings(current))
     for hint in _hints(current, ledger):
@@ -101,7 +101,7 @@ def _read(ledger: OpenLedger, name: str) -> _Status:
     )
 
 
-def _standing(current: _Status) -> Iterator[tuple[str, str]]:
+def _progress(current: _Status) -> Iterator[tuple[str, str]]:
     known = current.known
     reason = f": {known.reason}" if known.reason else ""
     yield "campaign", known.name

@@ -23,7 +23,7 @@ from exotel_async.campaigns import (
     Ledger,
 )
 from exotel_async.cli.demo_child import Assignment
-from exotel_async.cli.demo_display import DemoStanding
+from exotel_async.cli.demo_display import DemoProgress
 from exotel_async.cli.demo_plan import NAME, Plan
 from exotel_async.cli.demo_process import Program, ProgramFailed, program
 from exotel_async.cli.demo_proof import Proof, prove
@@ -45,7 +45,7 @@ class Demo:
 
     plan: Plan
     reporter: DemoReporter
-    show: Callable[[DemoStanding], None]
+    show: Callable[[DemoProgress], None]
     folder: Path
     known: CampaignStatistics = field(init=False)
     """The campaign's statistics according to the ledger."""
@@ -140,7 +140,7 @@ class Demo:
         self.known = await self._admin.statistics(NAME)
         calls = self.emulator.calls.values()
         self.show(
-            DemoStanding(
+            DemoProgress(
                 known=self.known,
                 calls=len(calls),
                 in_use=sum(not call.ended for call in calls),

@@ -23,7 +23,7 @@ _STYLES: Final = {
 
 
 @frozen(kw_only=True)
-class DemoStanding:
+class DemoProgress:
     """The state of the demo's campaign.
 
     Attributes:

@@ -25,10 +25,10 @@ from exotel_async.cli.terminal import (
     complain,
     counted,
     err,
-    misused,
     note,
     one_line,
     out,
+    report_misuse,
     report_problem,
     show_json,
 )
@@ -59,7 +59,7 @@ def dial(arguments: DialArguments, *, dry_run: bool) -> Exit:
         output = DialOutput(arguments, campaign.name)
         return _dial(DialRun(arguments, campaign, contacts, do_not_call, output))
     except Unreadable as error:
-        return misused(str(error), as_json=arguments.as_json)
+        return report_misuse(str(error), as_json=arguments.as_json)
     except ExotelError as error:
         return _failed(arguments, error)
 

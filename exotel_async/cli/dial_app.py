@@ -13,7 +13,7 @@ from exotel_async.cli.dial_options import CallOptions, DryRunOptions, Target, Ti
 from exotel_async.cli.ledger_option import DEFAULT_LEDGER, LedgerPlace
 from exotel_async.cli.options import JSON, Work
 from exotel_async.cli.service import Service
-from exotel_async.cli.terminal import Exit, misused
+from exotel_async.cli.terminal import Exit, report_misuse
 
 _EVERYWHERE: Final = Service()
 _NO_TARGET: Final = Target()
@@ -66,7 +66,7 @@ def dial(
         json: Print what happens as JSON, an event in each line, and the display to standard error.
     """
     if not file.name and name is None:  # with a name, opening it reports this
-        return misused(f"{file} is a folder: give a file in it", as_json=json)
+        return report_misuse(f"{file} is a folder: give a file in it", as_json=json)
     from exotel_async.cli.dial import dial  # noqa: PLC0415
     from exotel_async.cli.dial_campaign import CampaignOptions, usual_name  # noqa: PLC0415
     from exotel_async.cli.dial_order import DialArguments  # noqa: PLC0415

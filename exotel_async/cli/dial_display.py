@@ -97,7 +97,7 @@ class Stopping:
 
 
 @frozen(kw_only=True)
-class DialStanding:
+class DialProgress:
     """The progress of a campaign that is being dialled.
 
     Attributes:

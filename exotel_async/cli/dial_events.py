@@ -12,7 +12,7 @@ from attrs import evolve
 from exotel_async.campaigns import CampaignStatistics, ContactOutcome
 from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
-from exotel_async.cli.dial_display import DialStanding, Problem
+from exotel_async.cli.dial_display import DialProgress, Problem
 from exotel_async.cli.dial_report import DialEnd
 from exotel_async.cli.terminal import Exit, one_line
 from exotel_async.cli.time_arguments import iso_in_ist
@@ -129,24 +129,24 @@ def start_event(**values: Any) -> dict[str, Any]:
     return event_of("start", values)
 
 
-def progress_event(standing: DialStanding) -> dict[str, Any]:
+def progress_event(current: DialProgress) -> dict[str, Any]:
     """Return the event for the progress of a campaign."""
-    stopping = standing.stopping
+    stopping = current.stopping
     return event_of(
         "progress",
         {
-            "at": standing.now,
-            **_counts(standing.statistics),
-            "retries": standing.retries,
-            "next_retry_at": standing.next_retry_at,
-            "budget": standing.budget,
-            "budget_in_use": standing.limiter.window_used,
-            "paused_for": round(standing.limiter.paused_for, 1),
-            "channels": standing.channels,
-            "channels_in_use": standing.channels_in_use,
-            "elapsed": round(standing.elapsed, 1),
-            "time_left": standing.time_left,
-            "opens_at": standing.opens_at,
+            "at": current.now,
+            **_counts(current.statistics),
+            "retries": current.retries,
+            "next_retry_at": current.next_retry_at,
+            "budget": current.budget,
+            "budget_in_use": current.limiter.window_used,
+            "paused_for": round(current.limiter.paused_for, 1),
+            "channels": current.channels,
+            "channels_in_use": current.channels_in_use,
+            "elapsed": round(current.elapsed, 1),
+            "time_left": current.time_left,
+            "opens_at": current.opens_at,
             "stopping": stopping
             and {"since": stopping.since, "calls": stopping.calls, "until": stopping.until},
         },

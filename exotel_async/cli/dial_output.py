@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import ContactOutcome
     from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.contact_list import Added
-    from exotel_async.cli.dial_display import DialStanding, Problem
+    from exotel_async.cli.dial_display import DialProgress, Problem
     from exotel_async.cli.dial_order import DialArguments
 
 _EVENT_EVERY: Final = 5.0
@@ -104,11 +104,11 @@ class DialOutput:
                 )
             )
 
-    def progress(self, standing: DialStanding) -> None:
+    def progress(self, current: DialProgress) -> None:
         """Write a progress event for programs, every few seconds."""
         if self.arguments.as_json and time.monotonic() - self._last >= _EVENT_EVERY:
             self._last = time.monotonic()
-            show_json(progress_event(standing))
+            show_json(progress_event(current))
 
     def outcome(self, outcome: ContactOutcome) -> None:
         """Write the event for a contact's outcome, for programs."""

@@ -25,12 +25,12 @@ from exotel_async.campaigns.clock import from_ms
 from exotel_async.cli.campaign_ledger import ledger_at
 from exotel_async.cli.contact_list import add_list
 from exotel_async.cli.dial_campaign import other_settings, was_cancelled
-from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
+from exotel_async.cli.dial_display import DialProgress, Problem, Stopping
 from exotel_async.cli.dial_forecast import time_left
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
-from exotel_async.cli.progress import Standing, progress
-from exotel_async.cli.terminal import end_at_once, give_up, note
+from exotel_async.cli.progress import Progress, progress
+from exotel_async.cli.terminal import discard_output, end_at_once, note
 
 if TYPE_CHECKING:
     from exotel_async import AsyncExotel
@@ -156,14 +156,14 @@ class DialRun:
         ledger: Ledger,
         exotel: AsyncExotel,
         dialer: Dialer,
-        show: Callable[[Standing], None],
+        show: Callable[[Progress], None],
     ) -> AsyncIterator[None]:
         async def watch() -> None:
             while True:
                 with suppress(LedgerUnavailable):  # the SDK logs a warning
-                    standing = await self._standing(ledger, exotel, dialer)
-                    self._print(partial(show, standing))
-                    self._print(partial(self.output.progress, standing))
+                    current = await self._progress(ledger, exotel, dialer)
+                    self._print(partial(show, current))
+                    self._print(partial(self.output.progress, current))
                 await asyncio.sleep(_EVERY)
 
         def is_over(task: asyncio.Task[None]) -> None:
@@ -194,7 +194,7 @@ class DialRun:
     def _is_terminal_gone(self) -> bool:
         return any(not stream.isatty() for stream in self._terminal)
 
-    async def _standing(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialStanding:
+    async def _progress(self, ledger: Ledger, exotel: AsyncExotel, dialer: Dialer) -> DialProgress:
         arguments, now = self.arguments, dialer.now()
         # Contacts that are added meanwhile may be in another time zone.
         entry = await ledger.campaign(self.campaign.name)
@@ -207,7 +207,7 @@ class DialRun:
         if len(zones) > 1 and statistics.pending:  # in some zones, no contact may be left
             # `pending_zones` returns none if the last contact is dialled at this moment.
             zones = await ledger.pending_zones(entry.id, zones) or zones
-        self._keep_hours(dialer, statistics, zones, now)
+        self._check_hours(dialer, statistics, zones, now)
         left = time_left(
             statistics,
             self.campaign,
@@ -216,7 +216,7 @@ class DialRun:
             channels=arguments.channels,
             next_retry_at=next_retry_at,
         )
-        return DialStanding(
+        return DialProgress(
             statistics=statistics,
             limiter=exotel.limiter.statistics(),
             budget=arguments.service.rate,
@@ -233,7 +233,7 @@ class DialRun:
             ledger=arguments.ledger_argument,
         )
 
-    def _keep_hours(
+    def _check_hours(
         self,
         dialer: Dialer,
         statistics: CampaignStatistics,
@@ -322,7 +322,7 @@ class DialRun:
 
     def _lose_terminal(self) -> None:
         """Finish the calls in progress, as the terminal is gone. SIGHUP may come repeatedly."""
-        give_up(*self._terminal)
+        discard_output(*self._terminal)
         self._terminal = ()
         if not self.is_interrupted:
             self._interrupt()

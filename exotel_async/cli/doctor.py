@@ -22,7 +22,7 @@ from exotel_async import (
     RetryPolicy,
     Timeouts,
 )
-from exotel_async.cli.shared_limiter import cleared, clock, shared_limiter
+from exotel_async.cli.shared_limiter import clear_pauses, clock, shared_limiter
 from exotel_async.cli.terminal import Exit, note, one_line, report_problem, say, show_json
 from exotel_async.http.base_url import is_loopback, is_this_computer
 from exotel_async.http.http_client import find_library, new_client
@@ -145,7 +145,7 @@ async def _ask(
         ) as exotel,
     ):
         if clear_pause:
-            tell(await cleared(exotel))
+            tell(await clear_pauses(exotel))
         others = await _others(exotel)  # fails at once, while a request would wait for the server
         return await exotel.account.balance(), others
 

@@ -20,14 +20,14 @@ from exotel_async.cli.export_sink import (
     Sink,
     State,
     in_thread,
-    only_files,
-    part_of,
+    part_path,
+    require_regular_files,
 )
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_update import Updater
 from exotel_async.cli.progress import Requests, progress
 from exotel_async.cli.service import exit_of, kind_of
-from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.shared_limiter import reporting_outages
 from exotel_async.cli.terminal import (
     Exit,
     counted,
@@ -96,7 +96,7 @@ class _Run:
         """Export, update or follow, as ordered."""
         end_on_sigterm()
         arguments = self.arguments
-        async with arguments.service.session() as exotel, telling_of_outages(exotel):
+        async with arguments.service.session() as exotel, reporting_outages(exotel):
             fresh = not self._is_whole(exotel)
             if fresh:
                 await self._export(exotel)
@@ -150,7 +150,7 @@ class _Run:
                 self.sink.discard()
             return f"{why}; nothing was exported"
         return (
-            f"{why}; {self.sink.state.records:,} calls are in {part_of(self.arguments.target)}, "
+            f"{why}; {self.sink.state.records:,} calls are in {part_path(self.arguments.target)}, "
             f"to continue: {self.arguments.continue_command()}"
         )
 
@@ -163,7 +163,7 @@ class _Run:
         arguments, sink = self.arguments, self.sink
         if arguments.to_stdout:
             return False
-        only_files(*sink.files)
+        require_regular_files(*sink.files)
         if arguments.force or not arguments.target.exists() or sink.unfinished() is not None:
             return False
         if not self._may_continue:
@@ -187,7 +187,7 @@ class _Run:
         base = sink.state.requests
         course = ListProgress.of(sink.state.selection, sink.state.records)
 
-        def standing() -> Requests:
+        def current() -> Requests:
             limiter = exotel.limiter.statistics()
             return Requests(
                 done=str(course),
@@ -203,7 +203,7 @@ class _Run:
             await self._read(exotel, course, base)
         elif not sink.state.whole:
             with progress(err) as show:
-                async with drawing(lambda: show(standing())):
+                async with drawing(lambda: show(current())):
                     await self._read(exotel, course, base)
         sink.finish()
         self.opened = False
@@ -250,7 +250,7 @@ class _Run:
             exotel.calls.list(since=selection.begin, until=selection.end, **selection.filters())
             sink.begin(State(account=account, selection=selection, replaces=arguments.force))
         else:
-            part = part_of(arguments.target)
+            part = part_path(arguments.target)
             if not self._may_continue:
                 raise Refusal(
                     f"{part} is left of an export that did not finish: "

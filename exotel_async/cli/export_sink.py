@@ -156,12 +156,12 @@ class Sink(Protocol):
         """Close it in its current state. Closing it again does nothing."""
 
 
-def part_of(target: Path) -> Path:
+def part_path(target: Path) -> Path:
     """Return the path to which an export to a file is written until it is complete."""
     return target.with_name(f"{target.name}.part")
 
 
-def only_files(*paths: Path) -> None:
+def require_regular_files(*paths: Path) -> None:
     """Check that each path to be written or replaced is a regular file, or does not exist.
 
     A device would be replaced by a file, and a link's target is not the file that was named.
@@ -176,7 +176,7 @@ def only_files(*paths: Path) -> None:
                 raise Refusal(f"{path} is {_KINDS.get(kind, 'a device')}")
 
 
-def private(path: str | os.PathLike[str], flags: int) -> int:
+def open_private(path: str | os.PathLike[str], flags: int) -> int:
     """Open a file that only its owner may read, following no link (an `opener` for `open`)."""
     return os.open(path, flags | _FOLLOW_NO_LINK, 0o600)
 
@@ -187,7 +187,7 @@ def put_in_place(part: Path, target: Path, *, replaces: bool) -> None:
     Raises:
         Refusal: another file has that name.
     """
-    only_files(target)
+    require_regular_files(target)
     if target.exists() and not replaces:
         raise Refusal(f"{target} has come to be meanwhile; the export is whole, in {part}")
     part.replace(target)

@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 
 from exotel_async import Call
 from exotel_async.cli.export_columns import COLUMNS, NAMES, raw_json, values_of
-from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place
+from exotel_async.cli.export_sink import Refusal, State, open_private, part_path, put_in_place
 from exotel_async.wire.converter import converter
 
 _APPLICATION_ID: Final = 0x45584F54
@@ -59,7 +59,7 @@ class Database:
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._part = part_of(target)
+        self._part = part_path(target)
         self._connection: sqlite3.Connection | None = None
         self._updated: tuple[int, int] | None = None
         """Device and inode of the file that is being updated."""
@@ -110,7 +110,7 @@ class Database:
                 self._open(self._part, exclusive=True)
         self.discard()
         # Its journals get the same permissions.
-        os.close(private(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        os.close(open_private(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         self._open(self._part, exclusive=True)
         self._set_up(state)
 

@@ -17,7 +17,14 @@ from attrs import evolve
 
 from exotel_async import Call
 from exotel_async.cli.export_columns import NAMES, cells_of, raw_json
-from exotel_async.cli.export_sink import Refusal, State, part_of, private, put_in_place, sync_folder
+from exotel_async.cli.export_sink import (
+    Refusal,
+    State,
+    open_private,
+    part_path,
+    put_in_place,
+    sync_folder,
+)
 from exotel_async.cli.table_cells import csv_lines
 
 try:
@@ -48,7 +55,7 @@ class TextFile:
 
     def __init__(self, target: Path, render: Render, head: str = "") -> None:
         self._target = target
-        self._part = part_of(target)
+        self._part = part_path(target)
         self._state_file = self._part.with_name(f"{self._part.name}.state")
         self._render = render
         self._head = head.encode()
@@ -156,7 +163,7 @@ class TextFile:
     def _open(self, mode: str) -> None:
         try:
             # Unbuffered: what is written has reached the system even if this process dies.
-            self._file = io.FileIO(self._part, mode, opener=private)
+            self._file = io.FileIO(self._part, mode, opener=open_private)
         except FileNotFoundError:
             if mode != "r+b":
                 raise
@@ -180,7 +187,7 @@ class TextFile:
         """Replace the stored state, durably."""
         # A file left by a dead process may be readable by other users.
         self._new_state_file.unlink(missing_ok=True)
-        with open(self._new_state_file, "x", encoding="utf-8", opener=private) as file:
+        with open(self._new_state_file, "x", encoding="utf-8", opener=open_private) as file:
             file.write(state.dumps())
             file.flush()
             os.fsync(file.fileno())

@@ -33,9 +33,9 @@ from exotel_async import (
     PermissionDenied,
 )
 from exotel_async.cli.get_input import CannotRead, Lines
-from exotel_async.cli.progress import Requests, Standing, progress
+from exotel_async.cli.progress import Progress, Requests, progress
 from exotel_async.cli.service import Service
-from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.shared_limiter import reporting_outages
 from exotel_async.cli.terminal import (
     Exit,
     complain,
@@ -136,7 +136,7 @@ class _Run:
         question = self.question
         async with (
             question.service.session() as exotel,
-            telling_of_outages(exotel),
+            reporting_outages(exotel),
             exotel.calls.get_many(
                 self._sids(),
                 details=question.details,
@@ -146,7 +146,7 @@ class _Run:
         ):
             self.statistics = results.statistics()
             with self._showing() as show:
-                async with drawing(lambda: show(self._standing(exotel))):
+                async with drawing(lambda: show(self._progress(exotel))):
                     async for result in self._in_order(results):
                         self.statistics = results.statistics()
                         self._print(result)
@@ -204,11 +204,11 @@ class _Run:
                 expected.popleft()
                 yield ready.popleft()
 
-    def _showing(self) -> AbstractContextManager[Callable[[Standing], None]]:
+    def _showing(self) -> AbstractContextManager[Callable[[Progress], None]]:
         # If the calls themselves appear on the terminal, no progress is drawn below them.
         return nullcontext(lambda _: None) if out.is_terminal else progress(err)
 
-    def _standing(self, exotel: AsyncExotel) -> Requests:
+    def _progress(self, exotel: AsyncExotel) -> Requests:
         totals, limiter = self.statistics, exotel.limiter.statistics()
         assert totals is not None  # noqa: S101 - it is set before anything is drawn
         elapsed = time.monotonic() - self._started

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from exotel_async import ExotelError, NumberMetadata
-from exotel_async.cli.shared_limiter import telling_of_outages
+from exotel_async.cli.shared_limiter import reporting_outages
 from exotel_async.cli.terminal import Exit, one_line, say, show_json, waiting
 from exotel_async.masking import mask_number
 
@@ -25,7 +25,7 @@ def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit
     """
 
     async def look_up() -> NumberMetadata:
-        async with service.session() as exotel, telling_of_outages(exotel):
+        async with service.session() as exotel, reporting_outages(exotel):
             return await exotel.numbers.lookup(number)
 
     try:

@@ -26,7 +26,7 @@ LINE_EVERY: Final = 30.0
 """Seconds between two lines of progress where nothing can be redrawn."""
 
 
-class Standing(Protocol):
+class Progress(Protocol):
     """The state of some work; `str()` gives it as one line."""
 
     @property
@@ -40,7 +40,7 @@ class Standing(Protocol):
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Callable[[Standing], None]]:
+def progress(console: Console) -> Iterator[Callable[[Progress], None]]:
     """Yield a function that shows a state. On a terminal, the display is removed at the end."""
     if not can_redraw(console):
         yield _line_printer(console)
@@ -48,22 +48,22 @@ def progress(console: Console) -> Iterator[Callable[[Standing], None]]:
     # Drawn only from the event loop: rich's own thread would see inconsistent state.
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
-        def draw(standing: Standing) -> None:
+        def draw(current: Progress) -> None:
             # Room for the ^C that a terminal appends: a wrapped line could not be redrawn.
-            panel = Constrain(standing.panel(console.width), console.width - _CTRL_C)
+            panel = Constrain(current.panel(console.width), console.width - _CTRL_C)
             live.update(panel, refresh=True)
 
         yield draw
 
 
-def _line_printer(console: Console) -> Callable[[Standing], None]:
+def _line_printer(console: Console) -> Callable[[Progress], None]:
     last = 0
 
-    def print_line(standing: Standing) -> None:
+    def print_line(current: Progress) -> None:
         nonlocal last
-        if standing.step != last:
-            last = standing.step
-            console.print(str(standing), soft_wrap=True)
+        if current.step != last:
+            last = current.step
+            console.print(str(current), soft_wrap=True)
 
     return print_line
 

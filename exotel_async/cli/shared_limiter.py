@@ -28,7 +28,7 @@ def _if_shared(limiter: RateLimiter) -> SharedTokenBucket | None:
     return limiter if isinstance(limiter, SharedTokenBucket) else None
 
 
-async def cleared(exotel: AsyncExotel) -> str:
+async def clear_pauses(exotel: AsyncExotel) -> str:
     """End the pauses of the account's budgets (calls and ExoPhones); return a text that reports it.
 
     Raises:
@@ -59,7 +59,7 @@ def clock(moment: datetime) -> str:
 
 
 @asynccontextmanager
-async def telling_of_outages(exotel: AsyncExotel) -> AsyncIterator[None]:
+async def reporting_outages(exotel: AsyncExotel) -> AsyncIterator[None]:
     """While the block runs, print a note when requests begin to wait for the limiter's server."""
     limiter = shared_limiter(exotel)
     if limiter is None:

@@ -20,7 +20,7 @@ class _Results(Console):
     def on_broken_pipe(self) -> None:
         """End quietly, as with Ctrl-C: the reader has gone, as in `exotel-async demo | head`."""
         self.quiet = True
-        give_up(sys.stdout)
+        discard_output(sys.stdout)
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -33,7 +33,7 @@ class _Remarks(Console):
     def on_broken_pipe(self) -> None:
         """Continue without messages: the reader has gone, but the result goes elsewhere."""
         self.quiet = True
-        give_up(sys.stderr)
+        discard_output(sys.stderr)
 
 
 out: Final = _Results(highlight=False, markup=False, emoji=False)
@@ -81,7 +81,7 @@ def report_problem(problem: str, *, kind: str, as_json: bool) -> None:
         show_error(problem, kind=kind)
 
 
-def misused(problem: str, *, as_json: bool) -> Exit:
+def report_misuse(problem: str, *, as_json: bool) -> Exit:
     """Report wrong usage, and return the exit code for that."""
     report_problem(problem, kind="InvalidRequest", as_json=as_json)
     return Exit.USAGE
@@ -115,7 +115,7 @@ def ignoring_lost_output(*streams: TextIO) -> Iterator[None]:
         yield
     except (OSError, SystemExit):
         # What remains to be flushed at exit is discarded.
-        give_up(*streams or (sys.stdout, sys.stderr))
+        discard_output(*streams or (sys.stdout, sys.stderr))
 
 
 def open_closed_streams() -> None:
@@ -129,7 +129,7 @@ def open_closed_streams() -> None:
             setattr(sys, name, nowhere)
 
 
-def give_up(*streams: TextIO) -> None:
+def discard_output(*streams: TextIO) -> None:
     """Discard all output to these streams from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from exotel_async import IST
 from exotel_async.campaigns import CampaignState, CampaignStatistics
-from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
+from exotel_async.cli.dial_display import DialProgress, Problem, Stopping
 from tests.cli.test_progress import STANDING
 
 NOW: Final = datetime(2026, 11, 30, 15, 28, tzinfo=IST)
@@ -40,7 +40,7 @@ assert 1_000 == 580 + 7 + 1 + 290 + 82 + 14 + 3 + 16 + 5 + 2
 
 LIMITER: Final = evolve(STANDING.limiter, window_used=142)
 
-RUNNING: Final = DialStanding(
+RUNNING: Final = DialProgress(
     statistics=STATISTICS,
     limiter=LIMITER,
     budget=200,
@@ -79,7 +79,7 @@ PROBLEMS: Final = (
 
 REASON: Final = "10 dials in a row were refused: the caller id is not one of the account's"
 
-STANDINGS: Final[Mapping[str, DialStanding]] = {
+STANDINGS: Final[Mapping[str, DialProgress]] = {
     "starting": STARTING,
     "running": RUNNING,
     "one of each": evolve(

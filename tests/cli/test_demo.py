@@ -28,7 +28,7 @@ from exotel_async.campaigns import (
     ContactState,
 )
 from exotel_async.cli.demo import Demo, demo
-from exotel_async.cli.demo_display import DemoStanding
+from exotel_async.cli.demo_display import DemoProgress
 from exotel_async.cli.demo_plan import NAME, Plan
 from exotel_async.cli.demo_proof import Rung, prove
 from exotel_async.cli.demo_report import DemoReporter
@@ -390,11 +390,11 @@ def test_the_display_shows_contacts_and_channels_and_leaves_nothing_behind() -> 
         reached=10,
         not_reached=3,
     )
-    standing = DemoStanding(known=known, calls=25, in_use=9, channels=10, elapsed=6.25)
+    current = DemoProgress(known=known, calls=25, in_use=9, channels=10, elapsed=6.25)
     for width in (60, 120):
         console = Console(file=io.StringIO(), force_terminal=True, width=width, height=30)
         with progress(console) as show:
-            show(standing)
+            show(current)
         shown = console.file.getvalue()  # type: ignore[attr-defined]
         plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
         for words in ("13 of 40 have their outcome", "9 of 10 in use", "25 calls", "in doubt 1"):
@@ -403,8 +403,8 @@ def test_the_display_shows_contacts_and_channels_and_leaves_nothing_behind() -> 
         assert max(map(len, re.split(r"[\r\n]+", plain))) < width
     console = Console(file=io.StringIO(), width=40)
     with progress(console) as show:
-        show(standing)
-        show(standing)
+        show(current)
+        show(current)
     assert console.file.getvalue() == (  # type: ignore[attr-defined]
         "  6.2 s  of 40 contacts: reached 10, not reached 3, in progress 9, in doubt 1, "
         "to be dialled 17\n"

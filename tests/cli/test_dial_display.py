@@ -23,7 +23,7 @@ from exotel_async.cli.campaign_words import (
     masked_key,
     percent,
 )
-from exotel_async.cli.dial_display import DialStanding, Problem, Stopping
+from exotel_async.cli.dial_display import DialProgress, Problem, Stopping
 from exotel_async.cli.progress import progress
 from tests.cli.dial_standings import (
     LIMITER,
@@ -38,18 +38,18 @@ from tests.cli.dial_standings import (
 )
 from tests.cli.dial_text import WIDE, WIDTHS, shown, words
 
-EACH = pytest.mark.parametrize("standing", STANDINGS.values(), ids=STANDINGS)
+EACH = pytest.mark.parametrize("current", STANDINGS.values(), ids=STANDINGS)
 
 
-def panel(standing: DialStanding, width: int) -> Sequence[str]:
+def panel(current: DialProgress, width: int) -> Sequence[str]:
     """The panel, as `progress` draws it."""
-    lines = drawn(standing, width)
+    lines = drawn(current, width)
     assert all(cell_len(line) <= width - 3 for line in lines)
     return lines
 
 
-def drawn(standing: DialStanding, width: int) -> Sequence[str]:
-    return shown(lambda on: on.print(Constrain(standing.panel(width), width - 3)), width)
+def drawn(current: DialProgress, width: int) -> Sequence[str]:
+    return shown(lambda on: on.print(Constrain(current.panel(width), width - 3)), width)
 
 
 def without_bars(lines: Sequence[str]) -> Sequence[str]:
@@ -59,29 +59,29 @@ def without_bars(lines: Sequence[str]) -> Sequence[str]:
 
 @EACH
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_word_is_broken_and_none_left_out(standing: DialStanding, width: int) -> None:
-    standing = evolve(standing, problems=standing.problems[-1:])  # short enough for 60 columns
-    assert without_bars(panel(standing, width)) == without_bars(panel(standing, WIDE))
+def test_no_word_is_broken_and_none_left_out(current: DialProgress, width: int) -> None:
+    current = evolve(current, problems=current.problems[-1:])  # short enough for 60 columns
+    assert without_bars(panel(current, width)) == without_bars(panel(current, WIDE))
 
 
 @EACH
-def test_forty_columns_are_enough_not_to_crash(standing: DialStanding) -> None:
-    assert panel(standing, 40)
-    assert drawn(standing, 20)
+def test_forty_columns_are_enough_not_to_crash(current: DialProgress) -> None:
+    assert panel(current, 40)
+    assert drawn(current, 20)
 
 
 @EACH
-def test_it_fits_a_terminal_of_24_lines(standing: DialStanding) -> None:
-    assert len(panel(standing, 60)) <= 23
+def test_it_fits_a_terminal_of_24_lines(current: DialProgress) -> None:
+    assert len(panel(current, 60)) <= 23
 
 
 @EACH
-def test_no_word_is_told_by_colour_alone(standing: DialStanding) -> None:
+def test_no_word_is_told_by_colour_alone(current: DialProgress) -> None:
     file = io.StringIO()
     console = Console(file=file, width=80, force_terminal=True, color_system="truecolor")
-    console.print(Constrain(standing.panel(80), 77))
+    console.print(Constrain(current.panel(80), 77))
     colourless = re.sub("\x1b\\[[0-9;]*m", "", file.getvalue()).splitlines()
-    assert without_bars(colourless) == without_bars(panel(standing, 80))
+    assert without_bars(colourless) == without_bars(panel(current, 80))
 
 
 def test_the_panel_distinguishes_calls_that_were_placed() -> None:
@@ -149,8 +149,8 @@ RESUME = "exotel-async campaign resume leads continues it"
     ],
 )
 def test_each_state_has_its_words(name: str, told: Sequence[str]) -> None:
-    standing = STANDINGS[name]
-    seen = " ".join(without_bars(panel(standing, 80)))
+    current = STANDINGS[name]
+    seen = " ".join(without_bars(panel(current, 80)))
     assert [text for text in told if text not in seen] == []
 
 
@@ -195,8 +195,8 @@ def test_the_last_errors_are_cut_masked_and_free_of_control_codes() -> None:
 
 def test_the_last_error_is_told_whole() -> None:
     text = "A poll for calls has failed and is made again: api.exotel.com cannot be reached"
-    standing = evolve(STANDINGS["problems"], problems=[Problem(at=NOW, text=text, count=41)])
-    lines = panel(standing, 60)
+    current = evolve(STANDINGS["problems"], problems=[Problem(at=NOW, text=text, count=41)])
+    lines = panel(current, 60)
     first = next(number for number, line in enumerate(lines) if line.startswith("errors"))
     told = " ".join(line[13:] for line in lines[first : first + 3])
     assert told.endswith(f"(41 times) {text}")
@@ -224,12 +224,12 @@ def test_the_counts_add_up() -> None:
     assert finished + waiting == 1_000
 
 
-def lines_of(*standings: DialStanding) -> Sequence[str]:
+def lines_of(*each: DialProgress) -> Sequence[str]:
     """The lines that are printed into a pipe."""
     file = io.StringIO()
     with progress(Console(file=file, width=60)) as show:
-        for standing in standings:
-            show(standing)
+        for current in each:
+            show(current)
     return file.getvalue().splitlines()
 
 

@@ -72,7 +72,7 @@ OUTCOME = ContactOutcome(
 
 WRITTEN = {
     "start": [start_event(**START)],
-    "progress": [progress_event(standing) for standing in STANDINGS.values()],
+    "progress": [progress_event(current) for current in STANDINGS.values()],
     "outcome": [outcome_event(OUTCOME), outcome_event(OUTCOME, numbers=True)],
     "problem": [problem_event(problem) for problem in PROBLEMS],
     "end": [end_event(end) for end in ENDS.values()],

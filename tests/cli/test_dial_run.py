@@ -151,35 +151,35 @@ async def test_it_ends_where_hours_end_and_keeps_in_mind_when_they_begin(
     tmp_path: Path, not_open: Dialer
 ) -> None:
     run, left = at_hours(tmp_path, "10:00-13:00,14:00-19:00"), evolve(DONE, pending=1)
-    run._keep_hours(not_open, left, ("",), NOON)
+    run._check_hours(not_open, left, ("",), NOON)
     assert (run.opens_at, run._stopped_at) == (None, None)
-    run._keep_hours(not_open, evolve(DONE, pending=0), ("",), NOON + timedelta(minutes=2))
+    run._check_hours(not_open, evolve(DONE, pending=0), ("",), NOON + timedelta(minutes=2))
     assert (run.opens_at, run._stopped_at) == (None, None)
-    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
+    run._check_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
     assert run.opens_at == NOON + timedelta(minutes=61)
     since = run._stopped_at
     assert since is not None
-    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=3))
+    run._check_hours(not_open, left, ("",), NOON + timedelta(minutes=3))
     assert run._stopped_at is since
     # The last call is over when they are open again: it has ended because of them.
-    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
+    run._check_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
     assert run.opens_at == NOON + timedelta(minutes=61)
 
 
 async def test_hours_that_are_waited_for_do_not_end_it(tmp_path: Path, not_open: Dialer) -> None:
     run, left = at_hours(tmp_path, "10-13,14-19", wait_for_hours=True), evolve(DONE, pending=1)
-    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
+    run._check_hours(not_open, left, ("",), NOON + timedelta(minutes=2))
     assert (run.opens_at, run._stopped_at) == (NOON + timedelta(minutes=61), None)
-    run._keep_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
+    run._check_hours(not_open, left, ("",), NOON + timedelta(minutes=70))
     assert (run.opens_at, run._stopped_at) == (None, None)
 
 
 async def test_it_goes_on_while_somebody_may_be_dialled(tmp_path: Path, not_open: Dialer) -> None:
     run, left = at_hours(tmp_path, "10:00-13:00"), evolve(DONE, pending=1)
     late = NOON + timedelta(hours=1)  # 12:29 in Dubai
-    run._keep_hours(not_open, left, ("", "Asia/Dubai"), late)
+    run._check_hours(not_open, left, ("", "Asia/Dubai"), late)
     assert (run.opens_at, run._stopped_at) == (None, None)
-    run._keep_hours(not_open, left, ("", "Asia/Dubai"), late + timedelta(hours=1))
+    run._check_hours(not_open, left, ("", "Asia/Dubai"), late + timedelta(hours=1))
     assert run.opens_at == NOON.replace(hour=10, minute=0) + timedelta(days=1)
     assert run._stopped_at is not None
 
@@ -255,11 +255,11 @@ async def test_who_is_added_meanwhile_may_be_in_another_time_zone(
     ):
         await dialer.create(run.campaign)
         await dialer.add("leads", PEOPLE[:1])
-        standing = await run._standing(ledger, session, dialer)
-        assert standing.opens_at is not None
+        current = await run._progress(ledger, session, dialer)
+        assert current.opens_at is not None
         await dialer.add("leads", [Contact(PEOPLE[1], time_zone="Asia/Dubai")])
-        standing = await run._standing(ledger, session, dialer)
-        assert standing.opens_at is None
+        current = await run._progress(ledger, session, dialer)
+        assert current.opens_at is None
 
 
 def test_what_cannot_be_shown_holds_up_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,7 +79,7 @@ _OTHERS: Final = {
     "do not call",
     "--hours or --days",
 }
-_SHOWN_BY: Final = {"complain", "misused", "note", "report_problem", "show_error"}
+_SHOWN_BY: Final = {"complain", "report_misuse", "note", "report_problem", "show_error"}
 """Functions of the command line that print an error."""
 _ERROR_MODULES: Final = {"service.py", "export_order.py", "dial_campaign.py"}
 _NAMES: Final = {"wrong", "problem", "hint", "interrupted", "_KINDS"}

@@ -15,7 +15,7 @@ from typing import Final, Self, TextIO
 from exotel_async.cli.contact_files.cells import Cell
 from exotel_async.cli.contact_files.columns import OWN_COLUMNS
 from exotel_async.cli.contact_files.results import Rejected
-from exotel_async.cli.export_sink import private, sync_folder
+from exotel_async.cli.export_sink import open_private, sync_folder
 from exotel_async.cli.table_cells import FORMULA
 from exotel_async.errors import ExotelError
 
@@ -85,7 +85,7 @@ class RejectedFile:
             if self._file is None:
                 self._part.unlink(missing_ok=True)
                 self._file = open(  # noqa: SIM115 - it is closed when the block ends
-                    self._part, "x", encoding="utf-8-sig", newline="", opener=private
+                    self._part, "x", encoding="utf-8-sig", newline="", opener=open_private
                 )
                 self._write((*OWN_COLUMNS, *rejected.row))
             self.count += 1
