@@ -45,7 +45,7 @@ _DEFAULTS: Final = EmulatorOptions()
 
 app: Final = App(
     name="exotel-async",
-    help="Exotel Voice on the command line: dial, look up, check, and a local emulator to try.",
+    help="Exotel Voice on the command line: dial, look up calls, check the setup, run an emulator.",
     version=__version__,
     console=out,
     error_console=err,
@@ -53,7 +53,7 @@ app: Final = App(
 )
 app.command(dial)
 app.register_install_completion_command(
-    help="Install completion for bash, zsh or fish: what Tab offers on the command line."
+    help="Install completion with the Tab key, for bash, zsh or fish."
 )
 
 
@@ -102,8 +102,8 @@ def demo(
     interrupted.
 
     Args:
-        fast: Show the same in a few seconds, with fewer contacts.
-        seed: Decides how the calls end: the same seed, the same ends.
+        fast: Run a shorter demo, of a few seconds, with fewer contacts.
+        seed: Decides how the calls end: the same seed gives the same outcomes.
         json: Print the result as one line of JSON, and the display to standard error.
     """
     from exotel_async.cli.demo import demo  # noqa: PLC0415
@@ -142,28 +142,28 @@ def call(
     Args:
         from_: The party rung first: a phone number, or a SIP id like sip:agent7f3a.
         to: The party rung second.
-        caller_id: Your ExoPhone, which they see.
+        caller_id: Your ExoPhone, which is shown as the caller ID.
         flow: A flow's id or URL, instead of TO.
         stream_url: A voice bot's wss:// URL, instead of TO.
         stream_name: A name for the bot's stream.
-        sample_rate: Of the bot's audio: 8000, 16000 or 24000.
-        custom_field: Comes back with the call, at most 128 characters.
+        sample_rate: The sample rate of the bot's audio: 8000, 16000 or 24000.
+        custom_field: Text that Exotel returns with the call, at most 128 characters.
         record: Record the call.
-        time_limit: Seconds the call may last at most.
+        time_limit: The longest time the call may last, in seconds.
         ring_timeout: Seconds each party is rung; not with --stream-url.
         max_retries: How many more times Exotel itself dials FROM if it does not answer.
-        status_callback: URL that gets a callback when the call has ended.
-        wait: Wait until the call is over and its talk time known, in about two minutes more, and
-            show how it ended.
-        json: Print the call, or the error, as JSON in one line.
+        status_callback: URL that receives a callback when the call has ended.
+        wait: Wait until the call has ended and its talk time is known, about two minutes later,
+            and show how it ended.
+        json: Print the call, or the error, as one line of JSON.
     """
     wrong = None
     if [to, flow, stream_url].count(None) != 2:
-        wrong = "give one of a second number (TO), --flow and --stream-url"
+        wrong = "give exactly one of TO (a second number), --flow and --stream-url"
     elif stream_url is not None and ring_timeout is not None:
-        wrong = "--ring-timeout is not for --stream-url"
+        wrong = "--ring-timeout cannot be used with --stream-url: leave it out"
     elif stream_url is None and (stream_name is not None or sample_rate is not None):
-        wrong = "--stream-name and --sample-rate are for --stream-url"
+        wrong = "--stream-name and --sample-rate can only be used with --stream-url"
     if wrong is not None:
         return report_misuse(wrong, as_json=json)
     from exotel_async.cli.call import CallArguments, call  # noqa: PLC0415
@@ -200,24 +200,24 @@ def get(
     until: Annotated[Moment | None, UNTIL] = None,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Read calls back by their SIDs, up to a hundred with each request.
+    """Look up calls by their SIDs, up to a hundred with each request.
 
-    SIDs of the command line are answered in their order; with --file, as the answers come. Exit
-    codes: 0 all were found, 1 some were not, 2 wrong usage, 130 interrupted.
+    Calls are printed in the order of the SIDs; with --file, as the results arrive. Exit codes: 0
+    all were found, 1 some were not, 2 wrong usage, 130 interrupted.
 
     Args:
         sids: The calls' SIDs.
-        file: A file with more of them, one in each line, or - for standard input. Empty lines, and
-            those that begin with #, are ignored.
+        file: A file with more SIDs, one per line, or - for standard input. Empty lines, and lines
+            that begin with #, are ignored.
         details: Show legs and talk time as well.
-        json: Print each call, or why it was not found, as JSON in one line.
+        json: Print each call, or why it was not found, as one line of JSON.
         numbers: Show phone numbers with all their digits.
-        since: When the oldest of them was created, if they are older than 31 days: 2026-11-01, or
-            90d. They are then searched month by month.
-        until: When the newest of them was created.
+        since: For calls older than 31 days: when the oldest of them was created, like 2026-11-01,
+            or an age like 90d. They are then searched month by month.
+        until: When the newest call was created.
     """
     if not sids and file is None:
-        return report_misuse("give SIDs, or --file", as_json=json)
+        return report_misuse("give at least one SID, or --file", as_json=json)
     from exotel_async.cli.get import Question, get  # noqa: PLC0415
 
     return partial(
@@ -250,37 +250,37 @@ def export(
     selection: Selection = _ALL,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Write the records of calls into a file, oldest first. Calls in progress are not among them.
+    """Write call records to a file, oldest first. Calls in progress are not included.
 
-    It is written to FILE.part, which becomes FILE when it is whole. If it is interrupted, by
-    Ctrl-C, a crash or the network, --resume continues where it stopped, without losing or
-    duplicating a record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    The export is written to FILE.part, which is renamed to FILE when it is complete. If it is
+    interrupted by Ctrl-C, a crash or the network, --resume continues where it stopped, without
+    losing or duplicating a record. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
     Args:
-        output: FILE, the file to write; its owner alone may read it. Only a regular file is
-            replaced: no device, pipe, folder or link. - is standard output: jsonl or csv, of which
-            nothing is continued.
-        format: jsonl: each record as Exotel sent it, in a line. csv: for spreadsheets; a value that
-            would be taken for a formula gets a ' before it. sqlite: a table `calls`. By default
-            as the suffix of FILE says; jsonl for -.
-        resume: Continue an export that was interrupted. Other options need not be given again, and
-            must be the same; if there is nothing to continue, it starts again.
-        force: Start again, whatever is there, and replace FILE in the end.
-        update: Bring an SQLite database up to date and end, for cron: read which calls are new, or
-            have got their duration and price, since the last time, however long ago. Where there
-            is no database, export it.
-        follow: Do so again and again, until Ctrl-C. Started again, it continues.
-        every: Seconds from one such update to the next, or like 5m; by default a minute. One that
-            takes long is followed by as long a pause.
-        page_size: Records asked for with one request.
-        json: Print how many calls were written as JSON, in one line.
+        output: FILE, the file to write; only its owner can read it. Only a regular file is
+            replaced, never a device, pipe, folder or link. - is standard output: jsonl or csv; such
+            an export cannot be continued.
+        format: jsonl: each record as Exotel sent it, one per line. csv: for spreadsheets; a value
+            that looks like a formula gets a ' before it. sqlite: a database with the table `calls`.
+            Default: by the suffix of FILE; jsonl for -.
+        resume: Continue an export that was interrupted. Other options may be left out; if given,
+            they must be the same as before. If there is nothing to continue, a new export starts.
+        force: Start a new export even if one exists, and replace FILE when it is complete.
+        update: Bring an SQLite database up to date once, for example from cron: read the calls that
+            are new, or have got their duration and price, since the last update, however long ago.
+            If there is no database, it is created.
+        follow: Update the database repeatedly, until Ctrl-C. When started again, it continues.
+        every: With --follow, the time from one update to the next: seconds, or like 5m. Default: a
+            minute. The pause after an update is at least as long as the update took.
+        page_size: Records requested at a time.
+        json: Print the number of calls written, as one line of JSON.
     """
     from exotel_async.cli.export import export  # noqa: PLC0415
     from exotel_async.cli.export_order import ExportArguments, usual_format  # noqa: PLC0415
 
     known = format or usual_format(output)
     if known is None:
-        wrong = "give --format, or a FILE that ends in .jsonl, .csv or .sqlite"
+        wrong = "give --format, or a FILE whose name ends in .jsonl, .csv or .sqlite"
         return report_misuse(wrong, as_json=json)
     arguments = ExportArguments(
         selection=selection,
@@ -313,7 +313,7 @@ def number(
     Args:
         digits: An Indian phone number; spaces in it need no quotes.
         numbers: Show the number with all its digits.
-        json: Print it as JSON, in one line.
+        json: Print the result as one line of JSON.
     """
     from exotel_async.cli.number import number  # noqa: PLC0415
 
@@ -331,7 +331,7 @@ def doctor(
 
     Args:
         clear_pause: First end the account's pause in all processes that share its limiter.
-        json: Print the result as JSON, in one line.
+        json: Print the result as one line of JSON.
     """
     from exotel_async.cli.doctor import doctor  # noqa: PLC0415
 
@@ -347,13 +347,13 @@ def emulator(
     options: EmulatorOptions = _DEFAULTS,
     tls: TlsOptions = _PLAIN,
 ) -> Work | Exit:
-    """Serve a local Exotel for programs in any language, until Ctrl-C.
+    """Run a local emulator of Exotel for programs in any language, until Ctrl-C.
 
     Args:
         config: A file with settings, flows, callers and faults, TOML or JSON by its suffix. Options
-            given here win over it.
-        schema: Print the JSON Schema of such a file, and serve nothing.
-        json: Print where it listens as one line of JSON, and the totals at the end as another.
+            on the command line override it.
+        schema: Print the JSON Schema of such a file, and end.
+        json: Print its address as one line of JSON, and the totals at the end as another.
     """
     if options.token is not None and not options.token.strip():
         return report_misuse("--token must not be empty", as_json=json)
@@ -372,5 +372,5 @@ def emulator(
 app.command(
     "exotel_async.cli.campaign_app:app",
     name="campaign",
-    help="Campaigns of a ledger: how they stand, pause them, and what became of their contacts.",
+    help="Show, pause, resume or cancel the campaigns of a ledger, and export their outcomes.",
 )

@@ -50,6 +50,6 @@ def confirmed(question: str, *, yes: bool) -> bool:
         return True
     if not can_ask():
         raise Misuse(
-            "this cannot be undone: confirm it with --yes, for there is no terminal to ask at"
+            "this cannot be undone: confirm it with --yes, because there is no terminal to ask at"
         )
     return (ask(f"{question}\n[y/N] ") or "").lower() in _YES

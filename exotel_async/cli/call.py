@@ -51,7 +51,9 @@ class CallArguments:
             then = f"a bot at {urlsplit(self.stream_url).hostname}"  # its path may hold a key
         else:
             then = f"flow {self.flow}"
-        return f"{mask_number(self.from_)}, then {then}, showing {mask_number(self.caller_id)}"
+        return (
+            f"{mask_number(self.from_)}, then {then}, with caller ID {mask_number(self.caller_id)}"
+        )
 
     def check(self) -> None:
         """Validate the arguments as dialling would.
@@ -198,7 +200,7 @@ def _problem_of(ended: _Ended, service: Service) -> str | None:
     match ended.how:
         case Call() if isinstance(ended.waited, ExotelError):
             why = service.explain(ended.waited)
-            return f"the call was placed, but how it ended cannot be read: {why}"
+            return f"the call was placed, but reading how it ended failed: {why}"
         case Call():
             return None
         case CallOutcomeUnknown() as error:

@@ -56,7 +56,7 @@ def add(
 
 
 def _was_cancelled(name: str, *, as_json: bool) -> Exit:
-    problem = f"{one_line(name)} was cancelled: nobody can be added"
+    problem = f"{one_line(name)} was cancelled: no contacts can be added"
     report_problem(problem, kind=InvalidRequest.__name__, as_json=as_json)
     return Exit.FAILED
 

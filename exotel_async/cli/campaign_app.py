@@ -47,10 +47,10 @@ def _work(ledger: str, do: Callable[[OpenLedger], Exit], *, as_json: bool) -> Wo
 
 @app.command(name="list")
 def list_(*, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False) -> Work:
-    """List the campaigns of a ledger, and say which process dials from it.
+    """List the campaigns of a ledger, and show which process is dialling from it.
 
     Args:
-        json: Print all of it as JSON, in one line.
+        json: Print the result as one line of JSON.
     """
     from exotel_async.cli.campaign_list import list_campaigns  # noqa: PLC0415
 
@@ -61,10 +61,10 @@ def list_(*, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] =
 def status(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
-    """Show how a campaign stands, what it does and when, and how to continue it.
+    """Show the progress and the settings of a campaign, and how to continue it.
 
     Args:
-        json: Print all of it as JSON, in one line.
+        json: Print the result as one line of JSON.
     """
     from exotel_async.cli.campaign_status import status  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def pause(
     wrong usage.
 
     Args:
-        json: Print the state it is in now, and was in, as JSON, in one line.
+        json: Print its state now and before, as one line of JSON.
     """
     from exotel_async.cli.campaign_states import pause  # noqa: PLC0415
 
@@ -93,13 +93,13 @@ def resume(
     name: Name, /, *, ledger: LedgerPlace = DEFAULT_LEDGER, json: Annotated[bool, JSON] = False
 ) -> Work:
     """Continue a campaign that is paused or has failed. If a process
-    dials it, that starts again at once; if none does, start the same `exotel-async dial` command
+    is running it, dialling continues at once; if not, run the same `exotel-async dial` command
     again.
 
     Exit codes: 0 the campaign is not paused, 1 it was cancelled, 2 wrong usage.
 
     Args:
-        json: Print the state it is in now, and was in, as JSON, in one line.
+        json: Print its state now and before, as one line of JSON.
     """
     from exotel_async.cli.campaign_states import resume  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ def cancel(
 
     Args:
         yes: Do not ask for confirmation. Required where there is no terminal.
-        json: Print the state it is in now, and was in, as JSON, in one line.
+        json: Print its state now and before, as one line of JSON.
     """
     from exotel_async.cli.campaign_states import cancel  # noqa: PLC0415
 
@@ -139,7 +139,7 @@ def add(
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
-    """Add the people of a list to a campaign, also while it is dialled: those who are new to it.
+    """Add the people in a list who are new to a campaign, even while it is being dialled.
 
     Exit codes: 0 done, 1 the campaign was cancelled, or the ledger cannot be used, 2 wrong usage,
     or FILE cannot be read: nobody was added.
@@ -147,7 +147,7 @@ def add(
     Args:
         file: FILE, the list, as `exotel-async dial` takes it. Rows that cannot be dialled are
             written to FILE.rejected.csv.
-        json: Print what became of its rows as JSON, in one line.
+        json: Print the result as one line of JSON.
     """
     from exotel_async.cli.campaign_add import add  # noqa: PLC0415
 
@@ -165,12 +165,12 @@ def outcomes(
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
-    """Print what became of contacts, a line for each, in the order in which it became known.
+    """Print the outcomes of contacts, one per line, in the order in which they became known.
 
     Args:
-        state: Only those that ended so. It may be given several times.
+        state: Only contacts with this outcome; repeat the option for more.
         numbers: Show phone numbers with all their digits.
-        json: Print each contact with all its calls, and all its digits, as JSON, in one line.
+        json: Print each contact with its calls, and all digits of numbers, as one line of JSON.
     """
     from exotel_async.cli.campaign_outcomes import outcomes  # noqa: PLC0415
 
@@ -189,19 +189,19 @@ def export(
     ledger: LedgerPlace = DEFAULT_LEDGER,
     json: Annotated[bool, JSON] = False,
 ) -> Work:
-    """Write what became of contacts into a file, with the columns of their own list beside it.
+    """Write the outcomes of contacts to a file, together with the columns of their own list.
 
-    Contacts that have no outcome yet are not in it. Prices and recordings come minutes after a
-    call: export again to have them. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    Contacts without an outcome are not included. Prices and recordings are known minutes after
+    a call: export again to get them. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
     Args:
-        output: FILE, the file to write; its owner alone may read it. - is standard output: csv or
+        output: FILE, the file to write; only its owner can read it. - is standard output: csv or
             jsonl.
         format: xlsx: for spreadsheets, at most 1,048,575 contacts. csv: as UTF-8; a value that
-            would be taken for a formula gets a ' before it. jsonl: each contact as JSON, in a line.
-            By default as the suffix of FILE says; csv for -.
-        force: Replace FILE if it is there.
-        json: Print how many contacts were written as JSON, in one line.
+            looks like a formula gets a ' before it. jsonl: each contact as JSON, one per line.
+            Default: by the suffix of FILE; csv for -.
+        force: Replace FILE if it exists.
+        json: Print the number of contacts written, as one line of JSON.
     """
     from exotel_async.cli.campaign_export import CampaignExportArguments, export  # noqa: PLC0415
 
@@ -223,14 +223,15 @@ def forget(
 ) -> Work:
     """Delete a person from all campaigns of a ledger: contacts, calls and outcomes.
 
-    The do-not-call list stays as it is, and a list that still has them adds them again. Exit codes:
-    0 nothing is left of them, 1 it was not confirmed, or they are being dialled, 2 wrong usage.
+    The do-not-call list is not changed, and adding a list that still has them adds them again. Exit
+    codes: 0 nothing is left of them, 1 it was not confirmed, or they are being dialled, 2 wrong
+    usage.
 
     Args:
         number: Their phone number; spaces in it need no quotes.
         key: Their key, instead of NUMBER.
         yes: Do not ask for confirmation. Required where there is no terminal.
-        json: Print how many contacts were deleted as JSON, in one line.
+        json: Print the number of contacts deleted, as one line of JSON.
     """
     from exotel_async.cli.campaign_forget import forget  # noqa: PLC0415
 
@@ -252,12 +253,11 @@ def resolve(
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work:
-    """Go through the unresolved contacts: it asks you which call was theirs, or whether none was
-    placed.
+    """Resolve the unresolved contacts: you choose which call was theirs, or that none was placed.
 
-    For each it shows the calls that may be the contact's. Without a terminal it lists them and
-    changes nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some are
-    unresolved, 130 interrupted.
+    For each contact it shows the calls that may be the contact's. Without a terminal it lists them
+    and changes nothing. Exit codes: 0 none is unresolved any more, 1 failed, 2 wrong usage, 4 some
+    are unresolved, 130 interrupted.
 
     Args:
         key: Resolve only this contact, with --call or --not-placed: its key, or its number if it
@@ -267,8 +267,8 @@ def resolve(
         not_placed: No call was placed for it: it is dialled again, unless its campaign was
             cancelled. Refused if Exotel accepted its call.
         numbers: Show phone numbers with all their digits.
-        json: Ask nothing; print each contact, and the calls that may be the contact's, as JSON in
-            one line.
+        json: Ask nothing; print each contact, and the calls that may be the contact's, as one
+            line of JSON.
     """
     from exotel_async.cli.campaign_resolve import ResolveArguments, resolve  # noqa: PLC0415
 

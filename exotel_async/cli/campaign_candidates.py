@@ -52,13 +52,13 @@ class Candidate:
         """Yield the lines that describe the call to a person."""
         call = self.call
         if call is None:
-            yield "not among the call records"
+            yield "not found in the call records"
         else:
             at = call.started_at or call.created_at
             yield f"{_moment(at)}: {one_line(str(call.status or _NOT_KNOWN))}"
             yield f"{_parties(call, shown)}, {_lengths(call)}"
             if not self.can_be_chosen:
-                yield "it is not over, and cannot be taken before"
+                yield "it has not ended, and cannot be chosen before it has"
         yield f"SID {one_line(self.sid)}"
 
     def as_json(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def contact_lines(outcome: ContactOutcome, *, whole: bool) -> Iterator[tuple[str
             yield one_line(name), str(value) if whole else redact(str(value))
     for attempt in outcome.attempts:
         if attempt.state is AttemptState.UNRESOLVED:
-            other = "" if attempt.number == contact.number else f", as {shown(attempt.number)}"
+            other = "" if attempt.number == contact.number else f", at {shown(attempt.number)}"
             yield "dialled", f"{shown_moment(attempt.intended_at)}{other}"
             yield "from", attempt.caller_id
     yield "why", outcome.reason or _NOT_KNOWN

@@ -77,9 +77,11 @@ class CampaignExportArguments:
         if self.to_stdout:
             known = known or "csv"
             if known == "xlsx" or self.force or self.as_json:
-                raise Misuse("-o - takes csv or jsonl, and neither --force nor --json")
+                raise Misuse(
+                    "-o - (standard output) takes csv or jsonl, and neither --force nor --json"
+                )
         if known is None:
-            raise Misuse("give --format, or a FILE that ends in .csv, .xlsx or .jsonl")
+            raise Misuse("give --format, or a FILE whose name ends in .csv, .xlsx or .jsonl")
         return known
 
 
@@ -114,7 +116,7 @@ def _report(arguments: CampaignExportArguments, written: int, left: int) -> None
         show_json({"file": str(arguments.target), **counts})
         return
     have = "has no outcome yet, and is" if left == 1 else "have no outcome yet, and are"
-    missing = f"{counted(left, 'contact')} {have} not in it."
+    missing = f"{counted(left, 'contact')} {have} not in the export."
     if arguments.to_stdout:
         if left:
             note(missing)

@@ -11,8 +11,8 @@ from exotel_async.cli.terminal import Exit, counted, report_problem, show_json
 from exotel_async.phone import normalize_party
 
 _LIST = (
-    "The do-not-call list stays as it is. "
-    "A list that still has them adds them again, and they are dialled."
+    "The do-not-call list is not changed. "
+    "If a list that still has this person is added again, the person is dialled again."
 )
 
 
@@ -34,7 +34,7 @@ def forget(
     """
     masked = shown_numbers(whole=False)
     if (number is None) == (key is None):
-        raise Misuse("give a NUMBER, or --key")
+        raise Misuse("give either a NUMBER or --key")
     if number is not None:
         sent, whom = normalize_party(number, "number"), masked(number)
     elif key:
@@ -46,7 +46,9 @@ def forget(
         "This cannot be undone."
     )
     if not confirmed(question, yes=yes):
-        report_problem("nobody was deleted", kind=InvalidRequest.__name__, as_json=as_json)
+        report_problem(
+            "not confirmed: nothing was deleted", kind=InvalidRequest.__name__, as_json=as_json
+        )
         return Exit.FAILED
     try:
         deleted: int = ledger.do(
@@ -61,5 +63,5 @@ def forget(
     elif deleted:
         show_text(f"{counted(deleted, 'contact')} deleted, with all calls and outcomes. {_LIST}")
     else:
-        show_text(f"No campaign of this ledger has {whom}: there was nothing to delete. {_LIST}")
+        show_text(f"No campaign of this ledger has {whom}: nothing was deleted. {_LIST}")
     return Exit.OK

@@ -54,7 +54,7 @@ class OpenLedger:
         if entry is not None:
             return entry
         names: list[str] = self.do(self.admin.names())
-        raise InvalidRequest("name", name, f"is no campaign in this ledger{_which(names)}")
+        raise InvalidRequest("name", name, f"is not a campaign in this ledger{_which(names)}")
 
     def dialer(self) -> Holder | None:
         """Return the process that dials from this ledger; None: there is none."""
@@ -156,8 +156,8 @@ def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
 async def _must_be_there(ledger: Ledger, place: str) -> None:
     if not await ledger.is_made():
         raise Misuse(
-            f"there is no ledger {shown_place(place)}: --ledger names its file, or a postgresql:// "
-            f"URL, and so does {LEDGER_VARIABLE}"
+            f"there is no ledger {shown_place(place)}: give its file, or a postgresql:// URL, with "
+            f"--ledger or {LEDGER_VARIABLE}"
         )
 
 

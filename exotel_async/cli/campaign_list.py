@@ -51,5 +51,7 @@ def _show(known: Sequence[CampaignStatistics], dialer: Holder | None) -> None:
         table.add_row(one_line(one.name), state, *(f"{number:,}" for number in numbers))
     out.print(table, width=None if out.is_terminal else _NO_WIDTH, crop=False)
     out.print()
-    no_dialer = "No process dials from this ledger at the moment."
-    show_text(no_dialer if dialer is None else f"It is dialled by {shown_dialer(dialer)}.")
+    no_dialer = "No process is dialling from this ledger at the moment."
+    show_text(
+        no_dialer if dialer is None else f"Dialling from this ledger: {shown_dialer(dialer)}."
+    )

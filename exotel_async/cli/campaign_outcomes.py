@@ -55,7 +55,7 @@ def outcomes(
         return found
 
     if not ledger.do(show()) and not as_json:
-        note("No contact has such an outcome." if states else "No contact has its outcome yet.")
+        note("No contact has such an outcome." if states else "No contact has an outcome yet.")
     return Exit.OK
 
 

@@ -72,9 +72,11 @@ class ResolveArguments:
             Misuse: they do not.
         """
         if (self.key is None) != (self.call is None and not self.not_placed):
-            raise Misuse("--key goes with --call or with --not-placed")
+            raise Misuse("give --key together with --call or --not-placed")
         if self.call is not None and self.not_placed:
-            raise Misuse("--call says which call was made, --not-placed that none was: give one")
+            raise Misuse(
+                "--call says which call was placed, --not-placed that none was: give only one"
+            )
 
 
 def resolve(ledger: OpenLedger, arguments: ResolveArguments) -> Exit:
@@ -211,7 +213,7 @@ class _Run:
         say(f"{place} of {self.total}")
         show_pairs(contact_lines(outcome, whole=self.arguments.whole))
         if not theirs:
-            say("There is no call that may be the contact's.")
+            say("No call was found that may be the contact's.")
         elif theirs[0].is_own:
             say("Exotel accepted this call:")
         elif len(theirs) == 1:
@@ -227,9 +229,9 @@ class _Run:
     def _show_answers(self, answers: Container[str], numbers: Mapping[str, Candidate]) -> None:
         entry = self.ledger.entry(self.arguments.name)
         is_over = entry.state is CampaignState.CANCELED
-        again = "it is cancelled, as its campaign" if is_over else "it will be dialled again"
+        again = "it is cancelled, like its campaign" if is_over else "it will be dialled again"
         out.print()
-        what = "that call is the contact's, and its outcome counts"
+        what = "that was the contact's call: its outcome counts"
         # Only the contact's own call can be chosen without its end being known.
         if not all(one.is_over for one in numbers.values()):
             what = "its end is not known: it counts as reached, and is not dialled again"
@@ -279,4 +281,4 @@ def _now(outcome: ContactOutcome) -> str:
     if outcome.state is ContactState.READY:
         return "It will be dialled again."
     reason = f" ({outcome.reason})" if outcome.reason else ""
-    return f"It counts as {_word(outcome.state)} now{reason}."
+    return f"It now counts as {_word(outcome.state)}{reason}."

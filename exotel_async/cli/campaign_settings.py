@@ -58,7 +58,7 @@ def _limits(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.channels is not None:
         yield "channels", f"{counted(campaign.channels, 'channel')} at most"
     if campaign.weight != 1:
-        yield "weight", f"{campaign.weight} times the share of a campaign with 1"
+        yield "weight", f"{campaign.weight} times the share of a campaign with weight 1"
 
 
 def _calls(campaign: Campaign) -> Iterator[tuple[str, str]]:
@@ -67,7 +67,7 @@ def _calls(campaign: Campaign) -> Iterator[tuple[str, str]]:
     if campaign.check_dnd:
         yield "DND", "each number is looked up, and not dialled if it is on the register"
     if campaign.max_retries is None:
-        yield "max retries", "as many as Exotel makes by itself within an attempt"
+        yield "max retries", "Exotel's default number, within each attempt"
     elif campaign.max_retries:
         yield "max retries", f"{campaign.max_retries} by Exotel itself within an attempt"
     if campaign.status_callback is not None:

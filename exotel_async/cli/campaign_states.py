@@ -24,7 +24,7 @@ def pause(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
     if done:
         text = f"{shown} is paused{_calls_continue(ledger, name)}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.PAUSED:
-        text = f"{shown} is paused already{_why(now)}."
+        text = f"{shown} is already paused{_why(now)}."
     else:
         return _impossible(f"{shown} {_ended(now)}: there is nothing to pause", as_json)
     return _report(before, now, text, as_json)
@@ -41,11 +41,11 @@ def resume(ledger: OpenLedger, name: str, *, as_json: bool) -> Exit:
         result = "is no longer paused" if paused else "can be dialled again"
         text = f"{shown} {result}. {how_to_continue(ledger, now)}"
     elif now.state is CampaignState.CANCELED:
-        return _impossible(f"{shown} was cancelled: nothing resumes it", as_json)
+        return _impossible(f"{shown} was cancelled: it cannot be resumed", as_json)
     elif now.state is CampaignState.COMPLETED:
         text = f"{shown} is completed: each of its contacts has its outcome."
     elif now.state is CampaignState.CREATED:
-        text = f"{shown} is not paused: it was never run. {how_to_continue(ledger, now)}"
+        text = f"{shown} is not paused: it has never been run. {how_to_continue(ledger, now)}"
     else:
         text = f"{shown} is not paused. {how_to_continue(ledger, now)}"
     return _report(before, now, text, as_json)
@@ -58,7 +58,7 @@ def cancel(ledger: OpenLedger, name: str, *, yes: bool, as_json: bool) -> Exit:
     shown = one_line(name)
     # A process that died while it cancelled may have left some contacts pending.
     if known.state is CampaignState.CANCELED and not known.pending:
-        return _report(before, before, f"{shown} was cancelled already.", as_json, canceled=0)
+        return _report(before, before, f"{shown} was already cancelled.", as_json, canceled=0)
     never = f"{counted(known.pending, 'contact')} of {shown} will not be dialled any more"
     never = never if known.pending else f"No contacts of {shown} are left to dial"
     question = f"{never}{_calls_continue(ledger, name)}. This cannot be undone. Cancel it?"
@@ -78,7 +78,7 @@ def how_to_continue(ledger: OpenLedger, entry: CampaignEntry) -> str:
     dialer = ledger.dialer()
     if dialer is not None:
         return (
-            f"This ledger is dialled by {shown_dialer(dialer)}. If it is dialling another "
+            f"Dialling from this ledger: {shown_dialer(dialer)}. If it is dialling another "
             f"campaign, start this one when that one has ended: exotel-async dial FILE ..."
         )
     return f"No process is dialling it. {_HOW_TO_RUN}"

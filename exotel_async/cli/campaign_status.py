@@ -126,7 +126,7 @@ def _of_them_retries(current: _Status) -> str:
     if not current.retries:
         return ""
     if current.retries >= MOST_RETRIES_COUNTED:
-        wait = f"of which {current.retries:,} or more wait for their retries"
+        wait = f"{current.retries:,} or more of them waiting for retries"
     elif current.retries == current.known.pending:
         wait = "waiting for retries"
     else:

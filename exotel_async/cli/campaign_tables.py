@@ -126,8 +126,8 @@ class Sheet:
         if len(whole) > _LONGEST_CELL // 2 and _units(whole) > _LONGEST_CELL:
             raise Refusal(
                 f"row {self._rows:,} has a text of {len(whole):,} characters in "
-                f"{self._names[place]!r}, and a cell of an XLSX file takes {_LONGEST_CELL:,}: "
-                "--format csv takes it"
+                f"{self._names[place]!r}, but a cell of an XLSX file holds {_LONGEST_CELL:,} at "
+                "most: use --format csv"
             )
         self._sheet.write_string(self._rows, place, whole, *how)
         self._widths[place] = max(self._widths[place], len(whole))
@@ -148,9 +148,8 @@ def workbook(part: Path, names: Sequence[str], rows: int) -> Iterator[Table]:
     """
     if rows > MOST_ROWS or len(names) > _MOST_COLUMNS:
         raise Refusal(
-            f"{rows:,} rows of {len(names):,} columns are too many for an XLSX file, which takes "
-            f"{MOST_ROWS:,} below its header, and {_MOST_COLUMNS:,} columns: --format csv takes "
-            "them"
+            f"{rows:,} rows of {len(names):,} columns are too many for an XLSX file, which holds "
+            f"{MOST_ROWS:,} rows below its header, and {_MOST_COLUMNS:,} columns: use --format csv"
         )
     from xlsxwriter import Workbook  # noqa: PLC0415
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415

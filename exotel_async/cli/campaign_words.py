@@ -58,7 +58,7 @@ def why_unresolved(statistics: CampaignStatistics) -> str:
     """Return why contacts are unresolved, with counts where both reasons occur."""
     placed = statistics.end_unknown
     reasons = {
-        "not known whether rung": statistics.unresolved - placed,
+        "not known whether the phone rang": statistics.unresolved - placed,
         "call placed, end not known": placed,
     }
     there = [(words, number) for words, number in reasons.items() if number]

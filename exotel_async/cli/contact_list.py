@@ -75,12 +75,12 @@ def open_list(path: Path, *, mapping: Mapping[str, str], sheet: str | None) -> C
 def _ask(error: AmbiguousColumn) -> Column | None:
     """Ask which column holds the numbers; None: there was no answer."""
     most = len(error.candidates)
-    note(f"{most} columns may have the numbers:")
+    note(f"{most} columns may contain the numbers:")
     for number, column in enumerate(error.candidates, 1):
         samples = ", ".join(map(mask_number, column.samples[:3]))
         name = ", ".join(dict.fromkeys((column.name, f"column {column.letter}")))
         note(redact(one_line(f"{number}: {name}")) + f": {one_line(samples)}")
-    while typed := ask(f"which one is to be dialled (1 to {most})? "):
+    while typed := ask(f"which one should be dialled (1 to {most})? "):
         if typed.isdecimal() and 1 <= int(typed) <= most:
             return error.candidates[int(typed) - 1]
     return None
@@ -112,8 +112,8 @@ async def add_list(admin: CampaignAdmin, campaign: Campaign, contacts: ContactFi
     except ExotelError as error:
         if any_given and not isinstance(error, InvalidRequest):
             note(
-                f"{one_line(contacts.path.name)}: what was added of it stays in {campaign.name}; "
-                "the same command adds the rest"
+                f"{one_line(contacts.path.name)}: the contacts added so far stay in "
+                f"{campaign.name}; run the same command again to add the rest"
             )
         raise
     if rejected.count and not result.added and not result.duplicates:
@@ -141,7 +141,7 @@ def added_lines(added: Added, contacts: ContactFile, campaign: str) -> Iterator[
         yield f"{counted(added.known, 'contact')} of {name} in {campaign}, none of them new"
     else:
         verb = "was" if added.known == 1 else "were"
-        known = f", {added.known:,} {verb} in it already" if added.known else ""
+        known = f", {added.known:,} {verb} already in it" if added.known else ""
         yield f"{counted(added.taken, 'contact')} of {name} added to {campaign}{known}"
     if added.rejected_file is not None:
         parts = []

@@ -19,15 +19,15 @@ Mapped = Annotated[
     dict[str, str] | None,
     typed("--map", _mapping),
     Parameter(
-        help="Which columns of FILE mean what, by header, letter or number: number=Mobile,key="
-        '"CRM Id". There are number, alternatives, key, agent, custom_field, priority, not_before,'
-        " time_zone.",
+        help="Which field is in which column of FILE, by header, letter or number: number=Mobile,"
+        'key="CRM Id". Fields: number, alternatives, key, agent, custom_field, priority, '
+        "not_before, time_zone.",
     ),
 ]
 Sheet = Annotated[
     str | None,
     Parameter(
         show_default=False,
-        help="The sheet of FILE that is read. Default: the first one that is shown and not empty.",
+        help="The sheet of FILE to read. Default: the first visible sheet that is not empty.",
     ),
 ]

@@ -95,7 +95,7 @@ class Demo:
             await self._watch(running, until=self._should_kill)
             if running.has_ended:
                 await running.check()
-                raise ProgramFailed("the demo's program has ended before it was killed")
+                raise ProgramFailed("the demo's program ended before it could be killed")
             await running.kill()
         await self._refresh()
         self.reporter.killed(self.emulator.calls.values(), len(self.unanswered))

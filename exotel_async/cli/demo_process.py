@@ -49,7 +49,7 @@ class Program:
         if code:
             said = one_line((await self.errors).decode(errors="replace").strip().split("\n")[-1])
             raise ProgramFailed(
-                f"the demo's program has ended with {code}: {said or 'it said nothing'}"
+                f"the demo's program ended with exit code {code}: {said or 'it said nothing'}"
             )
 
 

@@ -73,7 +73,7 @@ class DemoReporter:
 
     def interrupted(self) -> None:
         """Print that the demo was interrupted."""
-        self._say("Interrupted: the program and its ledger are gone.", "bold yellow")
+        self._say("Interrupted: the program was killed, and its ledger is deleted.", "bold yellow")
 
     def end(self, plan: Plan, known: CampaignStatistics, proof: Proof, totals: Statistics) -> None:
         """Print the result, and what the emulator has recorded."""
@@ -86,13 +86,13 @@ class DemoReporter:
             self._say(f"{count:>4}  {what}", "" if good else "bold red")
         self._say(f"Of {totals.requests} requests, {totals.refused} were refused (429).")
         if not proof.holds:
-            self._say("That must not be: please report it.", "bold red")
+            self._say("This should never happen: please report it.", "bold red")
         elif proof.is_complete:
             verdict = "No attempt was dialled twice, and no contact was lost."
             self._say(verdict, "bold green")
             self._say(
-                "\nNext: `exotel-async emulator` runs this emulator for programs of your own. "
-                f"The first of them are in the tutorial: {TUTORIAL}"
+                "\nNext: `exotel-async emulator` runs this emulator for your own programs. "
+                f"For first programs, see the tutorial: {TUTORIAL}"
             )
 
     def _unfinished(self, plan: Plan, known: CampaignStatistics) -> None:
@@ -107,8 +107,8 @@ class DemoReporter:
             minutes = (SETTLED_AFTER + TIME_LIMIT).total_seconds() / 60
             self._say(
                 f"In doubt: {counted(known.in_doubt, 'contact')}. Exotel's records show no call "
-                f"yet; only some {minutes:.0f} minutes after the kill it would be certain that "
-                "there is none.",
+                f"yet. It is certain only some {minutes:.0f} minutes after the kill that there is "
+                "none.",
                 "bold yellow",
             )
         if known.unresolved:

@@ -97,11 +97,11 @@ def _explain(arguments: DialArguments, error: ExotelError) -> str:
 
 def _dial(run: DialRun) -> Exit:
     error: ExotelError | None = None
-    interrupted = "interrupted before any dial"
+    interrupted = "interrupted before the first dial"
     try:
         asyncio.run(run.main())
     except DialerStopped:
-        return _interrupted(run, f"{interrupted}: another process has the ledger")
+        return _interrupted(run, f"{interrupted}: another process has taken the ledger")
     except ExotelError as failure:
         error = failure
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -41,12 +41,12 @@ def dial(
     json: Annotated[bool, JSON] = False,
     service: Service = _EVERYWHERE,
 ) -> Work | Exit:
-    """Dial the people of a spreadsheet. No call is placed twice, even after a crash.
+    """Dial the people in a spreadsheet. No call is placed twice, even after a crash.
 
     exotel-async dial leads.xlsx --flow 926 --caller-id 08030000000 --channels 10 --hours 10-19
 
     It dials without confirmation, and calls cost money: --dry-run shows first what it would do.
-    The ledger keeps which contacts were dialled, and their outcomes. Ctrl-C stops dialling and
+    The ledger records which contacts were dialled, and their outcomes. Ctrl-C stops dialling and
     waits for the calls in progress; a second one stops at once. The same command again continues
     the campaign, also after a crash, and adds the rows that are new in FILE. Exit codes: 0 all
     done, 1 stopped by errors, 2 wrong usage, 4 done, but contacts are unresolved, 5 outside
@@ -56,14 +56,14 @@ def dial(
         file: FILE, the people: CSV, TSV, XLSX, XLS or ODS. The column with the numbers is found by
             its header or its contents. Rows that cannot be dialled are written to
             FILE.rejected.csv.
-        caller_id: Your ExoPhone, which is shown as the caller ID; give it again for more.
-        name: The campaign's name. Default: that of FILE; of rejected rows, that of their list.
-        dnc: A file with numbers that are not to be called, by any campaign of the ledger: those in
-            all its sheets. Give it again for more.
+        caller_id: Your ExoPhone, which is shown as the caller ID; repeat the option for more.
+        name: The campaign's name. Default: the name of FILE; for rejected rows, that of their list.
+        dnc: A file with numbers that no campaign of the ledger may call; all its sheets are read.
+            Repeat the option for more.
         dry_run: Show who would be dialled and when, how long it would take and, with --price, what
             it would cost. Nobody is dialled, and nothing is written.
         numbers: With --json, show the phone numbers of outcomes with all their digits.
-        json: Print what happens as JSON, an event in each line, and the display to standard error.
+        json: Print events as JSON, one per line, and the display to standard error.
     """
     if not file.name and name is None:  # with a name, opening it reports this
         return report_misuse(f"{file} is a folder: give a file in it", as_json=json)

@@ -97,7 +97,7 @@ class CampaignOptions:
         for one in self.timing.retry:
             word = one.word.replace("-", "_")
             if word in given:
-                raise Misuse(f"--retry has two rules for {one.word}: give one")
+                raise Misuse(f"--retry has two rules for {one.word}: give only one")
             given[word] = _retry(one)
         return Retries(**given)
 
@@ -126,8 +126,8 @@ def check_is_named(file: Path) -> None:
     name = _list_of(file)
     if name == file.name or not file.with_name(name).is_file():
         raise Misuse(
-            f"{file.name} has the rejected rows of a list, but is not named after a list beside it:"
-            " give --name, which is the name of that list's campaign"
+            f"{file.name} has the rejected rows of a list, but is not named after a list in its"
+            " folder: give --name, the name of that list's campaign"
         )
 
 
@@ -185,14 +185,14 @@ def other_settings(there: Campaign, typed: Campaign, file: Path) -> Misuse:
     which = f" ({options})" if options else ""
     return Misuse(
         f"the campaign {typed.name!r} is in the ledger with other settings{which}: give the same"
-        f" ones to continue it. Another --name is another campaign: it dials everybody in"
+        f" settings to continue it. Another --name starts a new campaign, which dials everybody in"
         f" {file.name} again"
     )
 
 
 def was_cancelled(name: str) -> Misuse:
     """Return the error for a campaign that was cancelled, so that no contacts can be added."""
-    return Misuse(f"{name!r} is a campaign that was cancelled: give another --name")
+    return Misuse(f"the campaign {name!r} was cancelled: give another --name")
 
 
 def _differing(there: Campaign, typed: Campaign) -> list[str]:

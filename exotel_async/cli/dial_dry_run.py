@@ -174,11 +174,11 @@ def _file(run: DryRun) -> Iterator[Entry]:
     for number, note in enumerate(run.notes):
         yield "" if number else "note", redact(one_line(note))
     yield "rows", f"{run.rows:,}"
-    before = f", and {run.pending:,} that the campaign has from before" if run.pending else ""
+    before = f", and {run.pending:,} left in the campaign from before" if run.pending else ""
     yield "to be dialled", f"{run.taken:,}{before}"
     for label, count, what in (
         ("duplicates", run.duplicates, "in the file more than once"),
-        ("in campaign", run.in_campaign, "in the campaign already"),
+        ("in campaign", run.in_campaign, "already in the campaign"),
         ("do not call", run.do_not_call, "on the do-not-call list"),
     ):
         if count:
@@ -200,7 +200,7 @@ def _file(run: DryRun) -> Iterator[Entry]:
 
 def _order(run: DryRun) -> str:
     before = f"the {run.pending:,} from before first, then " if run.pending else ""
-    return f"{before}in the order of the file; priority and not_before not considered"
+    return f"{before}in the order of the file; this forecast ignores priority and not_before"
 
 
 def _campaign(run: DryRun) -> Iterator[Entry]:
@@ -223,11 +223,11 @@ def _forecast(run: DryRun) -> Iterator[Entry]:
     yield "pace", _pace(forecast, campaign)
     yield "first attempts", f"until about {_when(forecast.first_end, forecast.now)}"
     if forecast.is_beyond:
-        yield "with retries", "more than a year, which is as far as this looks"
+        yield "with retries", "more than a year; the forecast looks no further"
     elif forecast.attempts > 1:
         yield "with retries", f"until about {_when(forecast.end, forecast.now)} at the latest"
     if forecast.limit is Limit.HOURS:
-        yield "limited by", "the hours: closed for most of the time until then"
+        yield "limited by", "calling hours, which are closed most of the time until then"
     yield "calls", f"about {forecast.calls:,}, {forecast.attempts:.2f} for each contact"
     yield "talk", f"about {counted(round(forecast.talk.total_seconds() / 60), 'minute')}"
     if forecast.cost is not None and forecast.price is not None:
@@ -239,7 +239,7 @@ def _forecast(run: DryRun) -> Iterator[Entry]:
 def _windows(forecast: Forecast) -> Iterator[Entry]:
     for window in _shown(forecast.windows):
         if window is None:
-            yield "", f"and {len(forecast.windows) - _MOST_WINDOWS:,} times more, until"
+            yield "", f"and {len(forecast.windows) - _MOST_WINDOWS:,} more times, until"
         else:
             yield _window(window)
 
@@ -259,7 +259,7 @@ def _pace(forecast: Forecast, campaign: Campaign) -> str:
     if per_hour := floor(60 * forecast.pace.per_minute):
         return f"about {counted(per_hour, 'call')} an hour, limited by {why}"
     gap = duration_in_words(timedelta(minutes=float(1 / forecast.pace.per_minute)))
-    return f"about one call each {gap}, limited by {why}"
+    return f"about one call every {gap}, limited by {why}"
 
 
 def _shown(windows: Sequence[Window]) -> Sequence[Window | None]:
@@ -302,13 +302,13 @@ def _left(forecast: Forecast, zone: str | None, left: int) -> str:
 
 def _why_left(forecast: Forecast) -> str:
     if forecast.end is None:
-        return "the schedule opens no more"
-    return "it takes more than a year" if forecast.is_beyond else "the schedule ends before"
+        return "the schedule does not open again"
+    return "it takes more than a year" if forecast.is_beyond else "the schedule ends first"
 
 
 def _assumptions(forecast: Forecast, campaign: Campaign) -> Iterator[Entry]:
     assumed = forecast.assumed
-    source = f"as {assumed.calls:,} calls have gone so far: " if assumed.calls else ""
+    source = f"as in {assumed.calls:,} calls so far: " if assumed.calls else ""
     shares = (
         f"{assumed.busy:.0%} busy, {assumed.no_answer:.0%} no answer, {assumed.failed:.0%} failed"
     )
@@ -317,7 +317,7 @@ def _assumptions(forecast: Forecast, campaign: Campaign) -> Iterator[Entry]:
     yield "", f"each rings for {ringing}, and lasts {talk} if answered"
     requests = float(REQUESTS_PER_CALL)
     lookup = ", and another one to look each number up" if campaign.check_dnd else ""
-    yield "", f"each takes {requests:.1f} requests: the dial, and asking how it ended{lookup}"
+    yield "", f"each takes {requests:.1f} requests: the dial, and reading how it ended{lookup}"
     if forecast.price is not None:
         each = "" if campaign.legs == 1 else ", for each of its two legs"
         yield "", f"each started minute of an answered call is charged{each}; plans differ"

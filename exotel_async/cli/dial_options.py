@@ -76,7 +76,7 @@ class Target:
     flow: Annotated[str | None, _QUIET] = None
     """A flow's id or URL."""
     agent: Annotated[str | None, _QUIET] = field(default=None, repr=masked)
-    """A number or a SIP id, rung when they have answered: such a call takes two channels."""
+    """A number or a SIP id, rung when the contact has answered: such a call takes two channels."""
     stream_url: Annotated[str | None, _QUIET] = field(default=None, repr=False)
     """A voice bot's wss:// URL."""
 
@@ -92,14 +92,14 @@ class Timing:
     days: Annotated[str | None, _QUIET] = None
     """Days, like mon-sat or mon,wed,fri. Default: every day."""
     holidays: Annotated[Path | None, _QUIET] = None
-    """A file with dates on which nobody is dialled, like 2026-11-08, one in each line. Text
+    """A file with dates on which nobody is dialled, like 2026-11-08, one per line. Text
     after a # is ignored."""
     retry: Annotated[tuple[RetryRule, ...], typed("--retry", _retry)] = ()
     """Which outcomes to dial again, how often and how long after: busy:2:15m, no-answer:1:3h,
-    failed:1:1m, not-reached:1:1d (answered, but not connected to the agent). Give it again for
-    more."""
+    failed:1:1m, not-reached:1:1d (answered, but not connected to the agent). Repeat the option
+    for more."""
     wait_for_hours: Annotated[bool, _SWITCH] = False
-    """Outside calling hours wait for the next ones, instead of ending with exit code 5."""
+    """Outside calling hours, wait for the next ones, instead of ending with exit code 5."""
 
 
 @Parameter(name="*", group=Group.create_ordered("How fast, and how the calls are made"))
@@ -108,11 +108,11 @@ class CallOptions:
     """How fast the campaign dials, and how its calls are made."""
 
     channels: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
-    """Channels to use at most: a call takes one, a call with an agent two. Default: no limit."""
+    """Most channels to use: a call takes one, a call with an agent two. Default: no limit."""
     throttle: Annotated[int | None, Parameter(validator=_ONE_OR_MORE, show_default=False)] = None
-    """Calls placed in a minute at most; --rate limits all requests together."""
+    """Most calls to place per minute; --rate limits all requests together."""
     time_limit: Annotated[int | None, _QUIET] = None
-    """Seconds a call may last at most."""
+    """The longest time a call may last, in seconds."""
     ring_timeout: Annotated[int | None, _QUIET] = None
     """Seconds each party is rung."""
     record: Annotated[bool, _SWITCH] = False

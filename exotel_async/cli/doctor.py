@@ -91,7 +91,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     if off and not is_loopback(service.hostname):
         return failed(
             f"credentials and host are right, but this computer's clock is {_off(ahead)} "
-            f"{service.host}: set it, for dates in requests go by it",
+            f"{service.host}: set it, because dates in requests depend on it",
             "ClockOff",
         )
     if as_json:
@@ -107,7 +107,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
         )
         return Exit.OK
     if answer.ahead is None:
-        checked = "clock not checked (no Date in the answer)"
+        checked = "clock not checked (no Date in the response)"
     elif off:
         checked = (
             f"this computer's clock is {_off(ahead)} that of an emulator on it, "
@@ -118,7 +118,7 @@ def doctor(service: Service, *, clear_pause: bool, as_json: bool) -> Exit:
     shared = ""
     if others is not None:
         count = "1 other process" if others == 1 else f"{others} other processes"
-        shared = f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} just now"
+        shared = f"; budget shared through EXOTEL_RATE_LIMIT_URL, with {count} at the moment"
     say(
         f"all is well: {service.host} answered in {answer.took:.1f} s; account "
         f"{os.environ['EXOTEL_ACCOUNT_SID'].strip()}, balance {balance.amount:,.2f} "
@@ -158,8 +158,8 @@ async def _others(exotel: AsyncExotel) -> int | None:
     account = await limiter.account()
     if account.paused_until is not None and account.paused_for > _PATIENCE:
         raise _Paused(
-            f"the account's requests pause until {clock(account.paused_until)}, because Exotel has "
-            "asked for it: wait, or end that by exotel-async doctor --clear-pause"
+            f"the account's requests are paused until {clock(account.paused_until)}, because "
+            "Exotel asked for it: wait, or end the pause with exotel-async doctor --clear-pause"
         )
     return len(account.processes)
 
@@ -175,7 +175,7 @@ async def _problem(url: str, error: ConnectionFailed) -> str:
         async with asyncio.timeout(_PATIENCE):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
     except socket.gaierror:
-        reason = "its name is not known (DNS); is the network up, and the name right?"
+        reason = "its name is not known (DNS): check the network and the name"
     except ConnectionRefusedError:
         reason = f"it refuses connections on port {port}"
     except ssl.SSLCertVerificationError as refused:
@@ -183,7 +183,7 @@ async def _problem(url: str, error: ConnectionFailed) -> str:
     except ssl.SSLError as refused:
         reason = f"no TLS on port {port} ({refused.reason})"
     except TimeoutError:
-        reason = f"no answer on port {port}; is a firewall in between?"
+        reason = f"no answer on port {port}: a firewall may block it"
     except OSError as refused:
         reason = os.strerror(refused.errno) if refused.errno else str(refused)
     else:

@@ -156,12 +156,12 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
             lines += [f"Its clock runs {emulator.speed:g} times as fast as yours."]
         per = f"{emulator.per / emulator.speed:.6g}"
         lines += [
-            "To use all of the limit, tell",
-            f"  the SDK: rate_limit=RateLimit({emulator.rate}, per={per})",
-            f"  the commands of exotel-async: --rate {a_minute:.0f}",
+            "To use the whole limit, set",
+            f"  in the SDK: rate_limit=RateLimit({emulator.rate}, per={per})",
+            f"  for the commands of exotel-async: --rate {a_minute:.0f}",
         ]
     elif emulator.rate != LIMIT:
-        lines += [f"Tell the commands of exotel-async: --rate {emulator.rate}"]
+        lines += [f"Set for the commands of exotel-async: --rate {emulator.rate}"]
     curl = "curl"
     if emulator.ca_file is not None:
         lines += ["", *how_to_trust(emulator.ca_file)]
@@ -185,8 +185,8 @@ def _welcome(emulator: Emulator, *, own_token: bool) -> Sequence[str]:
             f"    -d From=09812300001 -d To=09812300002 -d CallerId={exophone}",
         ]
     lines += [
-        f"Look at it, and play its phones, in a browser: {url}/_emulator/",
-        f"Its control API, to inspect and steer it: {url}/_emulator/docs",
+        f"To watch it, and to play its phones, in a browser: {url}/_emulator/",
+        f"Its control API, to inspect and change it: {url}/_emulator/docs",
         "",
     ]
     if emulator.exophones:

@@ -29,13 +29,13 @@ _SETTINGS: Final = {
 
 def _word(_: object, value: str | None) -> None:
     if value is not None and (not value or not value.isprintable() or " " in value):
-        raise ValueError("It must not be empty, or have a space in it.")
+        raise ValueError("It must not be empty or contain a space.")
 
 
 def _name(_: object, value: str | None) -> None:
     _word(_, value)
     if value is not None and (".." in value or any(char in "/\\?#%:" for char in value)):
-        raise ValueError("It must not have /, \\, ?, #, %, : or .. in it.")
+        raise ValueError("It must not contain /, \\, ?, #, %, : or '..'.")
 
 
 def _numbers(_: object, values: tuple[str, ...] | None) -> None:
@@ -52,17 +52,17 @@ class EmulatorOptions:
     """Settings given as options. None: the value of the configuration file, or the default."""
 
     host: Annotated[str | None, Parameter(validator=_word, show_default="127.0.0.1")] = None
-    """The address to listen on; 0.0.0.0 lets other computers in."""
+    """The address to listen on; 0.0.0.0 lets other computers connect."""
     port: Annotated[
         int | None,
         Parameter(validator=validators.Number(gte=0, lte=65535), show_default=str(PORT)),
     ] = None
-    """The port; 0 takes any free one."""
+    """The port; 0: any free one."""
     speed: Annotated[
         float | None,
         Parameter(validator=validators.Number(gt=0, lte=100_000), show_default="1"),
     ] = None
-    """How many times as fast as yours its clock runs."""
+    """How many times as fast as real time its clock runs."""
     rate: Annotated[
         int | None, Parameter(validator=validators.Number(gte=1), show_default="200")
     ] = None
@@ -71,9 +71,9 @@ class EmulatorOptions:
         Literal["sliding-log", "sliding-counter", "fixed", "token-bucket", "leaky"] | None,
         Parameter(show_default="sliding-log"),
     ] = None
-    """How it counts them."""
+    """How it counts requests for this limit."""
     seed: Annotated[int | None, Parameter(show_default=str(SEED))] = None
-    """Decides how calls end: the same seed, the same ends."""
+    """Decides how calls end: the same seed gives the same outcomes."""
     account: Annotated[str | None, Parameter(validator=_name, show_default="acme1")] = None
     """The account SID."""
     key: Annotated[str | None, Parameter(validator=_name, show_default="emulator-key")] = None
@@ -84,7 +84,7 @@ class EmulatorOptions:
         tuple[str, ...] | None,
         Parameter(negative="", validator=_numbers, show_default="08030000000"),
     ] = None
-    """A number calls may be made from; give it again for more."""
+    """A number that calls may be made from; repeat the option for more."""
 
     def settings(self) -> Mapping[str, Any]:
         """Return the settings given on the command line."""

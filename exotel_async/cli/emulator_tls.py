@@ -21,17 +21,17 @@ class TlsOptions:
     """The certificate to serve https with, if any, and further host names."""
 
     tls: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    """Serve https, with a certificate made at the start. The authority to trust is shown."""
+    """Serve https with a certificate made at the start, and show how to trust it."""
     ca_file: Annotated[Path | None, _FILE] = None
-    """With --tls: write the authority's certificate to this file and let it stay, instead of to
-    one that is removed at the end."""
+    """With --tls: write the certificate of its authority to this file, and keep it. Default: a
+    file that is removed at the end."""
     certfile: Annotated[Path | None, _FILE] = None
-    """Serve https with this certificate, a file in PEM, instead."""
+    """Serve https with your own certificate, a PEM file."""
     keyfile: Annotated[Path | None, _FILE] = None
-    """Its private key, in PEM, if that is not in the same file."""
+    """The private key of --certfile, a PEM file, if it is not in the same file."""
     hostname: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
-    """A further name it is reached by, for its certificate and its own pages; give it again for
-    more."""
+    """Another host name of the emulator, for its certificate and its own pages; repeat the option
+    for more."""
 
     def settings(self) -> Mapping[str, Any]:
         """Return the settings given on the command line."""

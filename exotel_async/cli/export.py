@@ -222,7 +222,7 @@ class _Run:
         arguments, state = self.arguments, self.sink.state
         if state.selection.details and self.read and not self.detailed:
             note(
-                "Exotel gave no details of these calls: columns such as talk_time are empty. "
+                "Exotel sent no details of these calls: columns such as talk_time are empty. "
                 "`exotel-async get --details` reads calls by their SIDs"
             )
         if arguments.as_json:
@@ -241,7 +241,7 @@ class _Run:
         left = None if arguments.force else sink.unfinished()
         if left is None:
             if arguments.resume:
-                note(f"There is nothing to continue for {arguments.target}: starting again.")
+                note(f"There is nothing to continue for {arguments.target}: starting a new export.")
             selection, account = arguments.selection, os.environ["EXOTEL_ACCOUNT_SID"].strip()
             if isinstance(sink, Database) and selection.since is selection.until is None:
                 # While the database has no calls, updates begin at the same moment.
@@ -253,7 +253,7 @@ class _Run:
             part = part_path(arguments.target)
             if not self._may_continue:
                 raise Refusal(
-                    f"{part} is left of an export that did not finish: "
+                    f"{part} is left from an unfinished export: "
                     "--resume continues it, --force starts again"
                 )
             self._check_same_export(left, part)
@@ -295,12 +295,12 @@ class _Run:
             raise Refusal(f"{where} has calls of another account, {state.account}")
         if different:
             raise Refusal(
-                f"{where} was begun with another {' and '.join(different)}: what is not given "
-                "stays as it was, what is given must be the same"
+                f"{where} was started with other values of {' and '.join(different)}: give the "
+                "same values, or leave them out"
             )
         if self.arguments.updates and state.selection.until is not None:
             but = "--update reads until now" if self.arguments.update else "--follow never ends"
-            raise Refusal(f"{where} was begun with --until, but {but}")
+            raise Refusal(f"{where} was started with --until, but {but}")
 
     async def _read(self, exotel: AsyncExotel, course: ListProgress, base: int) -> None:
         """Read the list to its end, concurrently if one page after the other is too slow."""

@@ -33,7 +33,7 @@ def _length(_: object, tokens: tuple[Token, ...]) -> timedelta:
 def _pause(_: object, tokens: tuple[Token, ...]) -> timedelta:
     pause = read_length(tokens[0].value)
     if not timedelta(seconds=1) <= pause <= timedelta(days=7):
-        raise ValueError(f"{tokens[0].value!r} is not from a second to a week")
+        raise ValueError(f"{tokens[0].value!r} is not between a second and a week")
     return pause
 
 
@@ -59,7 +59,7 @@ def _numbers(name: str) -> Parameter:
 def _file(_: object, tokens: tuple[Token, ...]) -> Path:
     name = tokens[0].value
     if name.startswith("-") and name != "-":
-        raise ValueError(f"{name!r} is an option: a file of that name is ./{name}")
+        raise ValueError(f"{name!r} looks like an option: for a file of that name, give ./{name}")
     return Path(name)
 
 
@@ -83,29 +83,30 @@ class Selection:
     """Which calls, and what to know of them."""
 
     since: Annotated[Moment | None, SINCE] = None
-    """Created then or later: 2026-11-01, '2026-11-01 10:00' (Indian time, unless it has an offset
-    like +00:00), or 7d, 12h, 30m ago. Default: 30 days ago. Exotel keeps six months."""
+    """Created at this time or later: 2026-11-01, '2026-11-01 10:00' (Indian time, unless it has an
+    offset like +00:00), or an age like 7d, 12h or 30m. Default: 30 days ago. Exotel keeps records
+    for six months."""
     until: Annotated[Moment | None, UNTIL] = None
-    """Created then or before; a day alone is in it to its end. Default: now."""
+    """Created at this time or earlier; a date without a time includes that day. Default: now."""
     to: Annotated[tuple[str, ...], _numbers("--to")] = ()
-    """The party rung second; give it again for more, five at most."""
+    """The party rung second; repeat the option for more, five at most."""
     from_: Annotated[tuple[str, ...], _numbers("--from")] = ()
     """The party rung first; five at most."""
     exophone: Annotated[tuple[str, ...], _numbers("--exophone")] = ()
     """The ExoPhone; five at most."""
     status: Annotated[tuple[_Status, ...], Parameter(show_default=False, negative="")] = ()
-    """How they ended; give it again for more. Of more than one, the calls of every status are
-    read."""
+    """How they ended; repeat the option for more. With more than one, calls of every status are
+    read, and the others left out."""
     direction: Annotated[_Direction | None, Parameter(show_default=False)] = None
-    """Who began them."""
+    """Who started them."""
     min_duration: Annotated[timedelta | None, typed("--min-duration", _length)] = None
-    """Whole length at least: seconds, or like 5m."""
+    """Shortest total length: seconds, or like 5m."""
     max_duration: Annotated[timedelta | None, typed("--max-duration", _length)] = None
-    """Whole length at most."""
+    """Longest total length."""
     min_price: Annotated[Decimal | None, typed("--min-price", _amount)] = None
-    """Price at least."""
+    """Lowest price."""
     max_price: Annotated[Decimal | None, typed("--max-price", _amount)] = None
-    """Price at most."""
+    """Highest price."""
     details: Annotated[bool | None, Parameter(negative="", show_default=False)] = None
     """Include legs and talk time."""
 

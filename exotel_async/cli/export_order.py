@@ -68,7 +68,8 @@ class ExportArguments:
             self.format == "sqlite" or self.resume or self.force or self.updates or self.as_json
         ):
             wrong = (
-                "-o - takes jsonl or csv, and no --resume, --force, --update, --follow or --json"
+                "-o - (standard output) takes jsonl or csv, and none of --resume, --force, "
+                "--update, --follow and --json"
             )
         elif self.update and follow:
             wrong = "--update ends and --follow does not: give one of them"
@@ -76,7 +77,7 @@ class ExportArguments:
             option = "--update" if self.update else "--follow"
             wrong = f"{option} needs --format sqlite: text files cannot be updated"
         elif self.update and (self.force or has_end):
-            wrong = "--update reads on until now, in what there is: leave out --until and --force"
+            wrong = "--update adds to the database up to now: leave out --until and --force"
         elif follow and has_end:
             wrong = "--follow never ends: leave out --until"
         return wrong

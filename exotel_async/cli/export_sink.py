@@ -28,7 +28,7 @@ _MANY = 2**63
 _FOLLOW_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 _KINDS = {
     stat.S_IFDIR: "a folder: give a file in it",
-    stat.S_IFLNK: "a symbolic link: give the file it leads to",
+    stat.S_IFLNK: "a symbolic link: give the file it points to",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
 }
@@ -189,7 +189,7 @@ def put_in_place(part: Path, target: Path, *, replaces: bool) -> None:
     """
     require_regular_files(target)
     if target.exists() and not replaces:
-        raise Refusal(f"{target} has come to be meanwhile; the export is whole, in {part}")
+        raise Refusal(f"{target} was created meanwhile; the complete export is in {part}")
     part.replace(target)
     sync_folder(target.parent)
 

@@ -75,7 +75,7 @@ class Database:
         """The error for a state from which the export cannot continue."""
         if self._part.exists():
             return Refusal(
-                f"{self._part} cannot be read as the beginning of an export: --force starts again"
+                f"{self._part} cannot be read as an unfinished export: --force starts again"
             )
         return Refusal(f"{self._target} already exists and was not made by an export")
 
@@ -189,7 +189,7 @@ class Database:
         Raises:
             Refusal: the file was deleted or replaced, so that what is written would be lost.
         """
-        moved = Refusal(f"{self._target} was deleted or replaced while it was brought up to date")
+        moved = Refusal(f"{self._target} was deleted or replaced during the update")
         if self._identity() != self._updated:
             raise moved
         try:

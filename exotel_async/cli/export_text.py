@@ -81,7 +81,7 @@ class TextFile:
             if not self._part.exists():
                 return None
             raise Refusal(
-                f"{self._part} exists, but {self._state_file}, which says how far it got, "
+                f"{self._part} exists, but {self._state_file}, which records its progress, "
                 "does not: --force starts again"
             ) from None
         except ValueError:
@@ -167,7 +167,7 @@ class TextFile:
         except FileNotFoundError:
             if mode != "r+b":
                 raise
-            raise Refusal(f"{self._part} is gone: --force starts again") from None
+            raise Refusal(f"{self._part} no longer exists: --force starts again") from None
         if fcntl is not None:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -153,8 +153,8 @@ class Updater:
         if changes.gap is not None:
             first, last = map(shown_moment, changes.gap)
             note(
-                f"Exotel keeps six months: calls that were created from {first} to {last} may be "
-                f"missing in {self.target}, or stay as they are."
+                f"Exotel keeps records for six months: calls created from {first} to {last} may be "
+                f"missing in {self.target}, or out of date."
             )
         return counts
 

@@ -160,7 +160,7 @@ class _Run:
         if totals.done > _MANY:
             self._sum_up()
         if totals.missing == totals.done:
-            note(f"No SID was found: is this the right account, and is {self._host} its host?")
+            note(f"No SID was found: check the account, and that {self._host} is its host")
         return Exit.OK if totals.found == totals.done else Exit.FAILED
 
     def interrupted(self) -> Exit:

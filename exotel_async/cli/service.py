@@ -59,14 +59,14 @@ class Service:
     """Which Exotel to talk to, and how much. The credentials come from the environment alone."""
 
     region: Annotated[Literal["singapore", "mumbai"] | None, Parameter(show_default=False)] = None
-    """The region of the account; else the one in EXOTEL_SUBDOMAIN, else singapore."""
+    """The account's region. Default: the one in EXOTEL_SUBDOMAIN, or else singapore."""
     base_url: Annotated[str | None, Parameter(show_default=False)] = None
-    """Any other address, such as an emulator: http(s)://host[:port]."""
+    """Another address, such as that of an emulator: http(s)://host[:port]."""
     allow_http: Annotated[bool, Parameter(negative="", show_default=False)] = False
     """Allow http:// to another computer: the API token is then sent unencrypted."""
     rate: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))] = LIMIT
-    """Requests a minute: the account's budget, or the share of it this may use. Processes that
-    share it through EXOTEL_RATE_LIMIT_URL must all name the same."""
+    """Requests a minute: the account's budget, or the share of it that this process may use.
+    Processes that share it through EXOTEL_RATE_LIMIT_URL must all give the same rate."""
 
     def session(self, **options: Any) -> AsyncExotel:
         """Create a session for this service, with this rate.
@@ -80,7 +80,7 @@ class Service:
             verb = "is" if len(missing) == 1 else "are"
             raise ConfigurationError(f"{' and '.join(missing)} {verb} not set in the environment")
         if self.region is not None and self.base_url is not None:
-            raise Misuse("--region and --base-url say the same thing: give one of them")
+            raise Misuse("--region and --base-url both choose the host: give only one of them")
         from exotel_async import AsyncExotel  # noqa: PLC0415
 
         try:
@@ -151,12 +151,12 @@ class Service:
             case NotFound() | APIError(status=404):
                 line = (
                     f"{self.host} does not know the account in EXOTEL_ACCOUNT_SID, or what was "
-                    f"asked for (HTTP 404){self._other_region}"
+                    f"requested (HTTP 404){self._other_region}"
                 )
             case PaymentRequired():
                 line = f"the account's plan or balance does not cover it: {error}"
             case PermissionDenied():
-                line = f"{self.host} does not permit it: {error}"
+                line = f"{self.host} does not allow it: {error}"
             case RateLimited():
                 return "the account's rate limit is used up at the moment (HTTP 429)"
             case ServerError():
@@ -164,7 +164,7 @@ class Service:
             case DecodeError():
                 line = (
                     f"{self.host} answered with {_kind(error)} instead of the expected answer "
-                    f"(HTTP {error.status}): is that the host of the Exotel API?"
+                    f"(HTTP {error.status}): check that it is the host of the Exotel API"
                 )
             case LimiterUnavailable() | ConfigurationError() if _SERVER in str(error):
                 # If processes disagree, the error shows the RateLimit of the others.

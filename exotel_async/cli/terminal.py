@@ -161,7 +161,7 @@ def waiting() -> Iterator[None]:
     if err.is_dumb_terminal or not err.is_terminal:
         yield
         return
-    status = err.status("waiting for the answer", spinner="line")
+    status = err.status("waiting for the response", spinner="line")
     with suppress(OSError):
         status.start()
     try:

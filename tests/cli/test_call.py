@@ -259,7 +259,7 @@ async def test_an_end_that_cannot_be_read_is_no_call_that_was_not_placed(
     ended = await ran(*DIAL, "--wait", command=EAGER, env=pointing_at(emulator))
     assert ended.code == 4, ended
     assert next(iter(emulator.calls)) in ended.out
-    assert "was placed, but how it ended cannot be read: " in ended.error_lines[-1]
+    assert "was placed, but reading how it ended failed: " in ended.error_lines[-1]
 
 
 # --json
@@ -309,15 +309,15 @@ async def test_what_went_wrong_is_json_too(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        (("call", FIRST, "--caller-id", EXOPHONE), "InvalidRequest", "give one of a second number"),
-        (("get",), "InvalidRequest", "give SIDs, or --file"),
+        (("call", FIRST, "--caller-id", EXOPHONE), "InvalidRequest", "give exactly one of TO"),
+        (("get",), "InvalidRequest", "give at least one SID, or --file"),
         (("export", "-o", "calls.txt"), "InvalidRequest", "give --format, or a FILE"),
         (("export", "-o", "a.csv", "--resume", "--force"), "InvalidRequest", "give one of them"),
         (("emulator", "--token", ""), "InvalidRequest", "--token must not be empty"),
         (("number", FIRST, "--rate", "0"), "InvalidRequest", 'Invalid value "0" for --rate'),
         (("number", FIRST, "--base-url", "nonsense"), "ConfigurationError", "--base-url is not"),
         (("export", "-o", "a.csv", "--base-url", "x"), "ConfigurationError", "--base-url is not"),
-        ((*DIAL, "--region", "mumbai"), "ConfigurationError", "say the same thing"),
+        ((*DIAL, "--region", "mumbai"), "ConfigurationError", "both choose the host"),
     ],
 )
 async def test_wrong_usage_is_json_too(

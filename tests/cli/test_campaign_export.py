@@ -307,7 +307,7 @@ def test_each_contact_with_an_outcome_is_a_row(
     ended = commanded(capsys, "export", "diwali", "-o", file.name)
     assert ended.code == 0, ended
     assert ended.out == (
-        f"3 contacts: out.{format_}\n2 contacts have no outcome yet, and are not in it.\n"
+        f"3 contacts: out.{format_}\n2 contacts have no outcome yet, and are not in the export.\n"
     )
     rows = read(file)
     assert [row["key"] for row in rows] == ["C-0", "C-1", "C-2"]
@@ -453,7 +453,7 @@ def test_too_many_for_a_sheet_is_said_before_anything_is_written(
     ended = commanded(capsys, "export", "diwali", "-o", "x.xlsx")
     assert ended.code == 1
     assert "2 rows" in ended.err
-    assert "--format csv takes them" in ended.err
+    assert "use --format csv" in ended.err
     assert left_in(place.parent) == ["campaigns.db", "campaigns.db.lock"]
 
 
@@ -480,7 +480,7 @@ def test_standard_output_has_the_rows_alone(place: Path, capfd: pytest.CaptureFi
     ended = commanded(capfd, "export", "diwali", "-o", "-")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
     assert [row["state"] for row in rows] == ["reached", "not-reached"]
-    assert ended.err == "1 contact has no outcome yet, and is not in it.\n"
+    assert ended.err == "1 contact has no outcome yet, and is not in the export.\n"
     lines = commanded(capfd, "export", "diwali", "-o", "-", "--format", "jsonl").out.splitlines()
     assert [json.loads(line)["state"] for line in lines] == ["reached", "not-reached"]
 

@@ -43,13 +43,13 @@ def test_a_person_is_deleted_from_all_campaigns(
     ended = commanded(capsys, "forget", "098000", "00000", "--yes")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "2 contacts deleted, with all calls and outcomes. The do-not-call list stays as it is. "
-        "A list that still has them adds them again, and they are dialled.\n"
+        "2 contacts deleted, with all calls and outcomes. The do-not-call list is not changed. "
+        "If a list that still has this person is added again, the person is dialled again.\n"
     )
     assert asyncio.run(contacts_left(place)) == {"diwali": 1, "holi": 2}
     again = commanded(capsys, "forget", number(0), "--yes")
     assert (again.code, again.err) == (0, "")
-    assert again.out.startswith("No campaign of this ledger has +********0000: there was nothing")
+    assert again.out.startswith("No campaign of this ledger has +********0000: nothing was deleted")
 
 
 def test_by_key(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,8 +91,8 @@ async def _begin(place: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "give a NUMBER, or --key"),
-        ([number(0), "--key", "C-1"], "give a NUMBER, or --key"),
+        ([], "give either a NUMBER or --key"),
+        ([number(0), "--key", "C-1"], "give either a NUMBER or --key"),
         (["--key", "", "--yes"], "--key must not be empty"),
         (["nobody", "--yes"], "NUMBER 'nobody'"),
         ([number(0)], "confirm it with --yes"),
@@ -114,8 +114,8 @@ def test_what_cannot_be_meant_deletes_nobody(
     ("command", "answer", "code", "told"),
     [
         (["forget", number(0)], "y\n", 0, "1 contact deleted"),
-        (["forget", number(0)], "\n", 1, "nobody was deleted"),
-        (["forget", number(0)], "y\x04\x04", 1, "nobody was deleted"),
+        (["forget", number(0)], "\n", 1, "not confirmed: nothing was deleted"),
+        (["forget", number(0)], "y\x04\x04", 1, "not confirmed: nothing was deleted"),
         (["cancel", "diwali"], "yes\n", 0, "2 contacts will not be dialled any more."),
         (["cancel", "diwali"], "no\n", 1, "diwali was not cancelled: nothing was changed"),
         (["cancel", "diwali"], "y\x04\x04", 1, "diwali was not cancelled: nothing was changed"),

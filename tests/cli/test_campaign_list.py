@@ -71,8 +71,8 @@ def test_a_ledger_that_is_not_there_is_named_and_not_made(
     ended = commanded(capsys, *arguments)
     assert (ended.code, ended.out) == (2, "")
     assert ended.error_lines == [
-        "exotel-async: there is no ledger campaigns.db: --ledger names its file, or a "
-        "postgresql:// URL, and so does EXOTEL_LEDGER"
+        "exotel-async: there is no ledger campaigns.db: give its file, or a postgresql:// URL, "
+        "with --ledger or EXOTEL_LEDGER"
     ]
     assert left_in(place.parent) == []
 
@@ -87,7 +87,7 @@ def test_of_an_unknown_campaign_it_says_which_there_are(
     filled(place, made=campaign("holi"))
     ended = commanded(capsys, *arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert "NAME 'x' is no campaign in this ledger; its campaigns: diwali, holi" in ended.err
+    assert "NAME 'x' is not a campaign in this ledger; its campaigns: diwali, holi" in ended.err
     assert left_in(place.parent) == ["campaigns.db"]
 
 
@@ -213,7 +213,7 @@ def test_campaigns_are_listed_with_what_there_is_to_do(
     ]
     assert first.split() == ["diwali", "in", "progress", "5", "3", "0", "1"]
     assert second.split() == ["holi", "2", "created", "0", "0", "0", "0"]
-    assert who == "No process dials from this ledger at the moment."
+    assert who == "No process is dialling from this ledger at the moment."
     told = json.loads(commanded(capsys, "list", "--json").out)
     assert [one["name"] for one in told["campaigns"]] == ["diwali", "holi\u202e2"]
     assert told["campaigns"][0]["unresolved"] == 1
@@ -294,7 +294,7 @@ def test_of_nobody_there_are_no_lines(place: Path, capsys: pytest.CaptureFixture
     filled(place, numbers(3))
     ended = commanded(capsys, "outcomes", "diwali")
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == "No contact has its outcome yet.\n"
+    assert ended.err == "No contact has an outcome yet.\n"
     assert commanded(capsys, "outcomes", "diwali", "--json").out == ""
 
 

@@ -90,7 +90,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
             *("nothing distinguishes the calls", "411001"),
             *(f"SID {answered}", f"SID {busy}"),
             *(": completed", "length 0:35", ": busy"),
-            "that call is the contact's, and its outcome counts",
+            "that was the contact's call: its outcome counts",
             "no call was placed: it will be dialled again",
             *("leave it unresolved", "stop here"),
         ):
@@ -104,15 +104,15 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
         terminal.types("1")
 
         second = await terminal.until("n, s or q? ")
-        assert "It counts as reached now." in second
+        assert "It now counts as reached." in second
         assert "2 of 3" in second
-        assert "There is no call that may be the contact's." in second
+        assert "No call was found that may be the contact's." in second
         terminal.types("N")
 
         third = await terminal.until("n, s or q? ")
         assert "It will be dialled again." in third
         assert "3 of 3" in third
-        assert "not among the call records" in third
+        assert "not found in the call records" in third
         terminal.types("s")
         assert await terminal.end() == 4
         told = " ".join(terminal.seen.split())
@@ -162,7 +162,7 @@ async def test_where_nobody_can_be_asked_they_are_listed(place: Path, emulator: 
     before = await outcomes(place)
     ended = await resolve(place, emulator)
     assert (ended.code, ended.err) == (4, "")
-    for words in ("1 of 3", "3 of 3", f"SID {answered}", "not among the call records"):
+    for words in ("1 of 3", "3 of 3", f"SID {answered}", "not found in the call records"):
         assert words in ended.out
     assert "or q?" not in ended.out
     assert "\x1b" not in ended.out
@@ -214,7 +214,7 @@ async def test_of_a_call_that_was_placed_nobody_says_that_it_was_not(
         first = await terminal.until("1, s or q? ")
         for words in (
             "Exotel accepted this call:",
-            "not among the call records",
+            "not found in the call records",
             "its end is not known: it counts as reached, and is not",
         ):
             assert words in first
@@ -223,8 +223,8 @@ async def test_of_a_call_that_was_placed_nobody_says_that_it_was_not(
         await terminal.until("1, s or q? ")  # it asks again
         terminal.types("1")
         second = await terminal.until("1, s or q? ")
-        assert "It counts as reached now (resolved by hand: the call was" in second
-        assert "that call is the contact's, and its outcome counts" in second
+        assert "It now counts as reached (resolved by hand: the call was" in second
+        assert "that was the contact's call: its outcome counts" in second
         terminal.types("1")
         assert await terminal.end() == 0
         told = " ".join(terminal.seen.split())
@@ -248,7 +248,7 @@ async def test_a_call_in_progress_cannot_be_told_yet(place: Path, emulator: Emul
     command = ("campaign", "resolve", "diwali")
     async with at_a_terminal(*command, env=pointing_at(emulator), cwd=place.parent) as terminal:
         first = await terminal.until("s or q? ")
-        assert "it is not over, and cannot be taken before" in first
+        assert "it has not ended, and cannot be chosen before it has" in first
         assert "1, s or q" not in first
         assert "counts" not in first
         terminal.types("1")
@@ -272,7 +272,7 @@ async def test_a_call_that_was_placed_is_not_placed_again(place: Path, emulator:
     ended = await resolve(place, emulator, "--key", "C-0", "--call", "gone")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == (
-        "It counts as reached now (resolved by hand: the call was placed, its end is not known).\n"
+        "It now counts as reached (resolved by hand: the call was placed, its end is not known).\n"
     )
 
 
@@ -344,10 +344,10 @@ def test_the_calls_cannot_be_read_without_credentials(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--key", "C-1"], "--key goes with --call or with --not-placed"),
-        (["--call", "a1"], "--key goes with --call or with --not-placed"),
-        (["--not-placed"], "--key goes with --call or with --not-placed"),
-        (["--key", "C-1", "--call", "a1", "--not-placed"], "give one"),
+        (["--key", "C-1"], "give --key together with --call or --not-placed"),
+        (["--call", "a1"], "give --key together with --call or --not-placed"),
+        (["--not-placed"], "give --key together with --call or --not-placed"),
+        (["--key", "C-1", "--call", "a1", "--not-placed"], "give only one"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

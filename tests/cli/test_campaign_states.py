@@ -22,22 +22,28 @@ WHY = "the account has no balance"
 TABLE = [
     ("pause", CREATED, 0, PAUSED, "is paused. To continue it: exotel-async campaign resume diwali"),
     ("pause", IN_PROGRESS, 0, PAUSED, "is paused."),
-    ("pause", PAUSED, 0, PAUSED, f"is paused already: {WHY}."),
+    ("pause", PAUSED, 0, PAUSED, f"is already paused: {WHY}."),
     ("pause", COMPLETED, 0, PAUSED, "is paused."),
     ("pause", FAILED, 1, FAILED, f"has failed: {WHY}: there is nothing to pause"),
     ("pause", CANCELED, 1, CANCELED, "was cancelled: there is nothing to pause"),
-    ("resume", CREATED, 0, CREATED, "is not paused: it was never run. No process is dialling it"),
+    (
+        "resume",
+        CREATED,
+        0,
+        CREATED,
+        "is not paused: it has never been run. No process is dialling it",
+    ),
     ("resume", IN_PROGRESS, 0, IN_PROGRESS, "is not paused. No process is dialling it"),
     ("resume", PAUSED, 0, IN_PROGRESS, "is no longer paused. No process is dialling it."),
     ("resume", FAILED, 0, IN_PROGRESS, "can be dialled again."),
     ("resume", COMPLETED, 0, COMPLETED, "is completed: each of its contacts has its outcome"),
-    ("resume", CANCELED, 1, CANCELED, "was cancelled: nothing resumes it"),
+    ("resume", CANCELED, 1, CANCELED, "was cancelled: it cannot be resumed"),
     ("cancel", CREATED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
     ("cancel", IN_PROGRESS, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
     ("cancel", PAUSED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
     ("cancel", FAILED, 0, CANCELED, "is cancelled: 2 contacts will not be dialled any more."),
     ("cancel", COMPLETED, 0, CANCELED, "is cancelled: no contacts were left to dial."),
-    ("cancel", CANCELED, 0, CANCELED, "was cancelled already."),
+    ("cancel", CANCELED, 0, CANCELED, "was already cancelled."),
 ]
 
 
@@ -132,9 +138,9 @@ def test_who_runs_it_is_named_and_calls_in_progress_are_counted(
             resumed = await asyncio.to_thread(
                 commanded, capsys, "resume", "diwali", "--ledger", str(place)
             )
-            assert "no longer paused. This ledger is dialled by process" in resumed.out
+            assert "no longer paused. Dialling from this ledger: process" in resumed.out
             listed = await asyncio.to_thread(commanded, capsys, "list", "--ledger", str(place))
-            assert "It is dialled by process" in listed.out
+            assert "Dialling from this ledger: process" in listed.out
             await ledger.unlock(_now())
 
     asyncio.run(while_it_is_run())

@@ -39,8 +39,8 @@ def test_what_is_seldom_set_is_told_as_well() -> None:
             weight=2, max_retries=None, status_callback="https://me.example.com/hook?token=abc"
         )
     )
-    assert told["weight"] == ["2 times the share of a campaign with 1"]
-    assert told["max retries"] == ["as many as Exotel makes by itself within an attempt"]
+    assert told["weight"] == ["2 times the share of a campaign with weight 1"]
+    assert told["max retries"] == ["Exotel's default number, within each attempt"]
     assert told["callbacks"] == ["to me.example.com"]
     assert settings_in_words(campaign(max_retries=2))["max retries"] == [
         "2 by Exotel itself within an attempt"
@@ -94,7 +94,7 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("ends", "calls", "why"),
     [
-        ([unresolved()], "0", "1 contact is unresolved: not known whether rung."),
+        ([unresolved()], "0", "1 contact is unresolved: not known whether the phone rang."),
         (
             [REACHED, accepted("a"), accepted("b")],
             "3: 1 completed, 2 end not known",
@@ -103,7 +103,7 @@ def test_all_of_it_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> N
         (
             [accepted("a"), unresolved(), unresolved()],
             "1: 1 end not known",
-            "3 contacts are unresolved: not known whether rung (2); "
+            "3 contacts are unresolved: not known whether the phone rang (2); "
             "call placed, end not known (1).",
         ),
     ],

@@ -159,7 +159,7 @@ def test_nobody_is_added_to_what_is_not_there_or_was_cancelled(
     asyncio.run(_cancel())
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert ended.code == 1
-    assert "was cancelled: nobody can be added" in ended.err
+    assert "was cancelled: no contacts can be added" in ended.err
     assert "more.csv.rejected.csv" not in left_in(folder)
 
 
@@ -174,7 +174,7 @@ def test_a_campaign_that_is_cancelled_while_a_list_is_read(
     ended = commanded(capsys, "add", "diwali", "more.csv")
     assert (ended.code, ended.err) == (
         1,
-        "exotel-async: diwali was cancelled: nobody can be added\n",
+        "exotel-async: diwali was cancelled: no contacts can be added\n",
     )
 
 
@@ -187,7 +187,7 @@ def test_where_rejected_rows_cannot_be_written_it_says_so(
     assert ended.code == 1
     text = json.loads(ended.out)["error"]["text"]
     assert text == "more.csv.rejected.csv cannot be written: Is a directory"
-    assert "what was added of it stays in diwali; the same command adds the rest\n" in ended.err
+    assert "more.csv: the contacts added so far stay in diwali; run the same command" in ended.err
     assert left_in(folder) == ["campaigns.db", "more.csv", "more.csv.rejected.csv"]
     (folder / "more.csv.rejected.csv").rmdir()
     ended = commanded(capsys, "add", "diwali", "more.csv")
@@ -218,10 +218,10 @@ def test_a_person_is_asked_which_column_it_is(folder: Path, typed: str, code: in
     async def asked() -> tuple[int, str]:
         arguments = ("campaign", "add", "diwali", "two.csv")
         async with at_a_terminal(*arguments, env=environment(), cwd=folder) as terminal:
-            await terminal.until("which one is to be dialled (1 to 2)? ")
+            await terminal.until("which one should be dialled (1 to 2)? ")
             if typed:
                 terminal.types("9")  # is none of them: it is asked again
-                await terminal.until("which one is to be dialled (1 to 2)? ")
+                await terminal.until("which one should be dialled (1 to 2)? ")
             terminal.types(typed)
             return await terminal.end(), terminal.seen
 
@@ -240,7 +240,7 @@ def test_a_column_without_a_header_is_named_once(folder: Path) -> None:
     async def asked() -> str:
         arguments = ("campaign", "add", "diwali", "two.csv")
         async with at_a_terminal(*arguments, env=environment(), cwd=folder) as terminal:
-            await terminal.until("which one is to be dialled (1 to 2)? ")
+            await terminal.until("which one should be dialled (1 to 2)? ")
             terminal.types("")
             await terminal.end()
             return terminal.seen

@@ -143,7 +143,7 @@ async def test_ctrl_c_ends_it_and_leaves_nothing_behind(
         ended = await running.end(by)
     assert ended.code == 130, ended
     assert ended.err == ""
-    assert ended.out.endswith("Interrupted: the program and its ledger are gone.\n")
+    assert ended.out.endswith("Interrupted: the program was killed, and its ledger is deleted.\n")
     assert "No attempt was dialled twice" not in ended.out
     assert left_in(tmp_path) == []
     assert not any(map(runs, programs(ended.out)))
@@ -181,7 +181,7 @@ async def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
     [
         ("[sys.executable, '-m', 'no_such_module']", "No module named no_such_module"),
         ("['/no/such/program']", "cannot be started: No such file or directory"),
-        ("[sys.executable, '-c', 'pass']", "has ended before it was killed"),
+        ("[sys.executable, '-c', 'pass']", "ended before it could be killed"),
     ],
 )
 async def test_a_program_that_does_not_start_is_reported_in_one_line(
@@ -258,9 +258,9 @@ def test_what_stays_in_doubt_is_told_and_the_demo_ends_in_time(
 @pytest.mark.parametrize(
     ("end_unknown", "why"),
     [
-        (0, "not known whether rung"),
+        (0, "not known whether the phone rang"),
         (3, "call placed, end not known"),
-        (2, "not known whether rung (1); call placed, end not known (2)"),
+        (2, "not known whether the phone rang (1); call placed, end not known (2)"),
     ],
 )
 def test_why_contacts_are_unresolved_is_told(end_unknown: int, why: str) -> None:
@@ -289,7 +289,7 @@ def test_a_second_dial_would_be_told(
     assert between_its_lives(monkeypatch, forget_the_dial, is_rung_again) == 1
     shown = " ".join(capsys.readouterr().out.split())
     assert "1 to contacts already reached, or still on a call" in shown
-    assert "That must not be" in shown
+    assert "This should never happen" in shown
     assert "No attempt was dialled twice" not in shown
 
 

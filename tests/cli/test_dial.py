@@ -120,7 +120,7 @@ async def test_everybody_is_rung_once_and_the_report_says_so(
     written(tmp_path, FULL[:6])
     ended = await dialled(leads, exotel)
     assert ended.code == 0
-    assert "1 contact of leads.csv added to leads, 5 were in it already" in ended.out
+    assert "1 contact of leads.csv added to leads, 5 were already in it" in ended.out
     assert rung(exotel, FULL[:6]) == [1] * 6
 
     ended = await dialled(leads, exotel)
@@ -157,7 +157,7 @@ async def test_rejected_rows_under_another_name_need_that_of_their_campaign(
         assert ended.code == 2
         assert ended.error_lines == [
             "exotel-async: right.csv has the rejected rows of a list, but is not named after a list"
-            " beside it: give --name, which is the name of that list's campaign"
+            " in its folder: give --name, the name of that list's campaign"
         ]
     ended = await dialled(tmp_path / "right.csv", exotel, "--name", "leads")
     assert ended.code == 0
@@ -424,7 +424,7 @@ async def test_other_settings_are_refused_and_named(leads: Path, exotel: Emulato
     ended = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9")
     assert ended.code == 2
     assert "other settings (--retry, --throttle)" in ended.err
-    assert "another campaign: it dials everybody in leads.csv again" in ended.err
+    assert "a new campaign, which dials everybody in leads.csv again" in ended.err
     planned = await dialled(leads, exotel, "--retry", "busy:1:5m", "--throttle", "9", "--dry-run")
     assert (planned.code, planned.out, planned.err) == (2, "", ended.err)
     async with CampaignAdmin(leads.parent / "campaigns.db") as admin:
@@ -547,7 +547,7 @@ async def test_who_waits_for_another_dialer_and_is_interrupted_has_dialled_nobod
     assert ended.code == 130
     assert "not ended" not in ended.out
     assert ended.error_lines[-1] == (
-        "exotel-async: interrupted before any dial: another process has the ledger"
+        "exotel-async: interrupted before the first dial: another process has taken the ledger"
     )
 
 

@@ -98,7 +98,7 @@ def test_the_panel_of_a_campaign_that_runs() -> None:
         "time         10:05, about 1:12:00 left, until 16:40 IST",
         "outcomes     290 reached, 82 not reached, 14 refused, 16 do not call,",
         "             5 expired, 2 cancelled",
-        "unresolved   3 contacts: not known whether rung",
+        "unresolved   3 contacts: not known whether the phone rang",
         "calls        512 placed",
         "ended        310 completed, 101 busy, 90 no answer, 4 failed",
         "contacts     7 in progress, 1 in doubt, 580 to be dialled",

@@ -83,11 +83,11 @@ def test_the_plain_lines() -> None:
         "  cost: about 760.00 at 0.80 a minute, in the account's currency",
         "  assumed: of the calls 10% busy, 30% no answer, 5% failed",
         "  assumed: each rings for 20 s, and lasts 1 min if answered",
-        "  assumed: each takes 1.1 requests: the dial, and asking how it ended",
+        "  assumed: each takes 1.1 requests: the dial, and reading how it ended",
         "  assumed: each started minute of an answered call is charged; plans differ",
         "",
-        "When contacts are dialled (in the order of the file; priority and not_before not "
-        "considered)",
+        "When contacts are dialled (in the order of the file; this forecast ignores priority and "
+        "not_before)",
         "  Mon 2026-11-30: 15:28 to 15:57 IST: contacts 1 to 1,000",
         "",
         "Dry run: nobody was dialled, and nothing was written.",
@@ -105,7 +105,7 @@ def test_the_plain_lines() -> None:
                 "rows: 2,346",
                 "to be dialled: 2,300",
                 "duplicates: 12, in the file more than once",
-                "in campaign: 8, in the campaign already",
+                "in campaign: 8, already in the campaign",
                 "do not call: 1, on the do-not-call list",
                 "rejected: 25",
                 "rejected: 14: +*****23 has too few digits for a mobile number "
@@ -114,17 +114,17 @@ def test_the_plain_lines() -> None:
                 "rejected: 4 for 4 other reasons",
                 "connects to: the agent +********0009",
                 "ExoPhone: 08030000000, 08030000001",
-                "not dialled: the last 256 contacts: the schedule ends before",
-                "limited by: the hours: closed for most of the time until then",
+                "not dialled: the last 256 contacts: the schedule ends first",
+                "limited by: calling hours, which are closed most of the time until then",
                 "pace: about 2 calls a minute, limited by the throttle",
                 "Mon 2026-11-30: 19:00 to 20:30 IST: contacts 1 to 180 of Asia/Dubai",
                 "assumed: each started minute of an answered call is charged, for each of its two "
                 "legs; plans differ",
-                "assumed: each takes 1.1 requests: the dial, and asking how it ended, and another "
+                "assumed: each takes 1.1 requests: the dial, and reading how it ended, and another "
                 "one to look each number up",
             ],
         ),
-        ("over", ["not dialled: all 5 contacts: the schedule opens no more"]),
+        ("over", ["not dialled: all 5 contacts: the schedule does not open again"]),
         ("nobody", ["contacts: there is nobody to dial"]),
         (
             "one",
@@ -138,14 +138,14 @@ def test_the_plain_lines() -> None:
         (
             "slow",
             [
-                "Thu 2026-12-03: and 164 times more, until",
+                "Thu 2026-12-03: and 164 more times, until",
                 "Thu 2027-03-18: 10:00 to 12:08 IST: contacts 39,873 to 40,000",
             ],
         ),
         (
             "beyond",
             [
-                "with retries: more than a year, which is as far as this looks",
+                "with retries: more than a year; the forecast looks no further",
                 "Mon 2026-11-30: 15:28 to Sat 2027-09-04 10:08 IST: contacts 1 to 400,000",
             ],
         ),
@@ -153,7 +153,7 @@ def test_the_plain_lines() -> None:
             "by the hour",
             ["pace: about 54 calls an hour, limited by the budget of 1 request a minute"],
         ),
-        ("by the day", ["pace: about one call each 3 h, limited by 1 channel"]),
+        ("by the day", ["pace: about one call every 3 h, limited by 1 channel"]),
     ],
 )
 def test_each_case_has_its_words(name: str, lines: Sequence[str]) -> None:
@@ -200,7 +200,7 @@ def test_the_json_of_one() -> None:
         "time_zone": "Asia/Dubai",
     }
     assert told["not_dialled"] == [{"time_zone": None, "contacts": 256}]
-    assert told["why_not_dialled"] == "the schedule ends before"
+    assert told["why_not_dialled"] == "the schedule ends first"
     assert (told["cost"], told["price_per_minute"]) == ("1348.80", "0.60")
     assert (told["calls_per_minute"], told["pace_limited_by"]) == (2.0, "throttle")
     assert told["limited_by"] == "hours"
@@ -239,16 +239,18 @@ def test_what_is_assumed_may_have_been_learned() -> None:
             {None: 9}, CAMPAIGN, budget=200, now=NOW, assumed=Assumed(calls=1_234, busy=0.256)
         ),
     )
-    learned = "as 1,234 calls have gone so far: of the calls 26% busy, 30% no answer, 5% failed"
+    learned = "as in 1,234 calls so far: of the calls 26% busy, 30% no answer, 5% failed"
     assert f"  assumed: {learned}" in told(run)
 
 
 def test_the_last_one_left_of_a_zone() -> None:
     schedule = Schedule(end=NOW + timedelta(minutes=9))
     run = dry_run({None: 8, "Asia/Dubai": 2}, evolve(CAMPAIGN, schedule=schedule, throttle=1))
-    assert "  not dialled: the last contact of Asia/Dubai: the schedule ends before" in told(run)
+    assert "  not dialled: the last contact of Asia/Dubai: the schedule ends first" in told(run)
     alone = dry_run({"Asia/Dubai": 1}, evolve(CAMPAIGN, schedule=Schedule(end=NOW)))
-    assert "  not dialled: the contact of Asia/Dubai: the schedule opens no more" in told(alone)
+    assert "  not dialled: the contact of Asia/Dubai: the schedule does not open again" in told(
+        alone
+    )
     many = dry_run({None: 10**7}, evolve(CAMPAIGN, throttle=1))
     assert any("it takes more than a year" in line for line in told(many))
 

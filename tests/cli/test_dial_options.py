@@ -221,7 +221,7 @@ def test_a_campaign_has_the_name_of_its_list(file: str, name: str) -> None:
     ],
 )
 def test_rejected_rows_belong_to_the_list_beside_them(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Misuse, match="is not named after a list beside it: give --name"):
+    with pytest.raises(Misuse, match="is not named after a list in its folder: give --name"):
         check_is_named(tmp_path / name)
     (tmp_path / "leads.csv").touch()
     check_is_named(tmp_path / name)
@@ -241,7 +241,7 @@ def test_rejected_rows_belong_to_the_list_beside_them(tmp_path: Path, name: str)
 def test_rejected_rows_of_no_list_that_is_there(tmp_path: Path, name: str) -> None:
     for file in ("leads.csv", "leads.csv.rejected.csv", name):
         (tmp_path / file).touch()
-    with pytest.raises(Misuse, match="is not named after a list beside it: give --name"):
+    with pytest.raises(Misuse, match="is not named after a list in its folder: give --name"):
         check_is_named(tmp_path / name)
 
 
@@ -258,4 +258,4 @@ def test_options_that_differ_are_named() -> None:
     assert f"other settings ({told}): give" in str(other_settings(campaign, other, file))
     heavier = other_settings(evolve(campaign, weight=2), campaign, file)
     assert "other settings: give" in str(heavier)
-    assert "it dials everybody in leads.csv again" in str(heavier)
+    assert "which dials everybody in leads.csv again" in str(heavier)

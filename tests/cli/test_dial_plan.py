@@ -59,10 +59,10 @@ async def test_what_the_ledger_knows_is_left_out(tmp_path: Path) -> None:
     assert run.pending == 4
     assert run.forecast.contacts == {None: 8}
     lines = shown(lambda on: show_dry_run(on, run), None)
-    assert "  to be dialled: 4, and 4 that the campaign has from before" in lines
+    assert "  to be dialled: 4, and 4 left in the campaign from before" in lines
     assert (
         "When contacts are dialled (the 4 from before first, then in the order of the file; "
-        "priority and not_before not considered)" in lines
+        "this forecast ignores priority and not_before)" in lines
     )
 
 
@@ -78,7 +78,7 @@ async def test_those_with_another_number_in_the_ledger_are_told(tmp_path: Path) 
     assert (run.taken, run.in_campaign, run.keys_with_other_number) == (0, 5, ("K0", "K4"))
     assert run.as_json()["other_number"] == 2
     lines = shown(lambda on: show_dry_run(on, run), None)
-    at = lines.index("  in campaign: 5, in the campaign already")
+    at = lines.index("  in campaign: 5, already in the campaign")
     assert lines[at + 1 : at + 3] == [
         "  in campaign: 2 of them with another number there, which is kept: keys K0, K4",
         "  in campaign: to replace it, run exotel-async campaign forget --key KEY before",

@@ -85,7 +85,7 @@ def test_a_report() -> None:
         "time       1:10:05",
         "talk time  5:10:00",
         "cost       412.50, in the account's currency, so far",
-        "3 contacts unresolved: not known whether rung; resolve with",
+        "3 contacts unresolved: not known whether the phone rang; resolve with",
         "  exotel-async campaign resolve leads --ledger 'a b.db'",
         "done, but 3 contacts are unresolved",
     ]
@@ -98,8 +98,8 @@ def test_a_call_that_was_placed_is_told_though_its_end_is_not_known() -> None:
     assert "not over, or not known       2    67%" in lines
     told = " ".join(lines)
     assert (
-        "3 contacts unresolved: not known whether rung (1); call placed, end not known (2); "
-        "resolve with"
+        "3 contacts unresolved: not known whether the phone rang (1); call placed, end not known "
+        "(2); resolve with"
     ) in told
     known = evolve(known, unresolved=2, created=999)
     assert "2 contacts unresolved: call placed, end not known; resolve with" in report(

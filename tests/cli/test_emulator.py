@@ -41,8 +41,8 @@ async def test_it_serves_until_a_signal_and_prints_totals(by: signal.Signals) ->
             assert (await exotel.calls.get(call.sid)).sid == call.sid
         ended = await running.end(by)
     assert ended.code == 0, ended
-    assert "  the SDK: rate_limit=RateLimit(200, per=3)\n" in ended.out
-    assert "  the commands of exotel-async: --rate 4000\n" in ended.out
+    assert "  in the SDK: rate_limit=RateLimit(200, per=3)\n" in ended.out
+    assert "  for the commands of exotel-async: --rate 4000\n" in ended.out
     assert f"curl -u 'k:emulator-token' {base_url}/v1/Accounts/ours/Calls/connect" in ended.out
     assert f"in a browser: {base_url}/_emulator/\n" in ended.out
     assert "requests  2, 0 of them refused (429)" in ended.out

@@ -125,7 +125,7 @@ async def test_that_no_call_came_with_details_is_said(are_listed: bool, tmp_path
         command = ("export", "-o", "calls.csv", "--details", *QUICK)
         ended = await ran(*command, env=pointing_at(emulator), cwd=str(tmp_path))
         assert ended.code == 0
-        assert ("Exotel gave no details of these calls" in ended.err) == (not are_listed)
+        assert ("Exotel sent no details of these calls" in ended.err) == (not are_listed)
 
 
 async def test_sqlite_has_typed_columns_and_the_record(busy: Emulator, tmp_path: Path) -> None:
@@ -249,17 +249,20 @@ async def test_standard_output_that_is_cut_short_says_so(busy: Emulator) -> None
         (["-o", "x.csv", "--resume", "--force"], "--resume continues and --force starts again"),
         (["-o", "x.csv", "--update"], "--update needs --format sqlite"),
         (["-o", "x.db", "--update", "--follow"], "--update ends and --follow does not"),
-        (["-o", "x.db", "--update", "--until", "1d"], "--update reads on until now"),
-        (["-o", "-", "--format", "sqlite"], "-o - takes jsonl or csv"),
-        (["-o", "--resume"], "'--resume' is an option: a file of that name is ./--resume"),
-        (["-o", "-", "--resume"], "and no --resume, --force, --update, --follow or --json"),
+        (["-o", "x.db", "--update", "--until", "1d"], "--update adds to the database up to now"),
+        (["-o", "-", "--format", "sqlite"], "-o - (standard output) takes jsonl or csv"),
+        (
+            ["-o", "--resume"],
+            "'--resume' looks like an option: for a file of that name, give ./--resume",
+        ),
+        (["-o", "-", "--resume"], "and none of --resume, --force, --update, --follow and --json"),
         (["-o", "x.csv", "--follow"], "--follow needs --format sqlite"),
         (["-o", "x.db", "--follow", "--until", "1d"], "--follow never ends"),
         (["-o", "x.csv", "--since", "yesterday"], "'yesterday' is not a date"),
         (["-o", "x.csv", "--min-duration", "9", "--max-duration", "8"], "--min-duration is above"),
         (["-o", "x.csv", "--min-price", "NaN"], "'NaN' is not an amount"),
         (["-o", "x.csv", "--max-duration", "long"], "'long' is neither a number of seconds"),
-        (["-o", "x.db", "--follow", "--every", "0"], "'0' is not from a second to a week"),
+        (["-o", "x.db", "--follow", "--every", "0"], "'0' is not between a second and a week"),
         (["-o", "x.csv", "--status", "ended"], "--status"),
     ],
 )
@@ -298,11 +301,14 @@ def test_what_exotel_would_refuse_costs_no_request(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--resume", "--status", "busy"], "begun with another --status: "),
-        (["--resume", "--since", "9d"], "begun with another --since: "),
-        (["--resume", "--to", "08040000001"], "begun with another --to: "),
-        (["--resume", "--details", "--from", "0981230001"], "another --from and --details: "),
-        (["--resume", "--max-price", "1.51"], "begun with another --max-price: "),
+        (["--resume", "--status", "busy"], "started with other values of --status: "),
+        (["--resume", "--since", "9d"], "started with other values of --since: "),
+        (["--resume", "--to", "08040000001"], "started with other values of --to: "),
+        (
+            ["--resume", "--details", "--from", "0981230001"],
+            "other values of --from and --details: ",
+        ),
+        (["--resume", "--max-price", "1.51"], "started with other values of --max-price: "),
         ([], "--resume continues it, --force starts again"),
     ],
 )
@@ -499,7 +505,7 @@ async def test_what_nobody_can_go_on_with(busy: Emulator, tmp_path: Path) -> Non
     assert "cannot be read as the state of an export" in ended.err
     (tmp_path / "calls.db.part").write_text("what")
     ended = await exported(busy, tmp_path / "calls.db", "--resume")
-    assert "cannot be read as the beginning of an export" in ended.err
+    assert "cannot be read as an unfinished export" in ended.err
     for name in ("calls.csv", "calls.db"):
         assert (await exported(busy, tmp_path / name, "--force")).code == 0
     assert left_in(tmp_path) == ["calls.csv", "calls.db"]

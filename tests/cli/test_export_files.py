@@ -257,7 +257,7 @@ SELECTION = Selection(
 SPOILT = {
     "calls.jsonl": "calls.jsonl.part.state cannot be read as the state of an export: "
     "--force starts again",
-    "calls.db": "calls.db.part cannot be read as the beginning of an export: --force starts again",
+    "calls.db": "calls.db.part cannot be read as an unfinished export: --force starts again",
 }
 
 

@@ -154,7 +154,7 @@ async def test_what_concerns_all_is_said_once(
 async def test_where_none_is_known_it_asks_about_the_account(busy: Emulator) -> None:
     ended = await ran("get", "a", "b", env=pointing_at(busy))
     assert ended.code == 1, ended
-    assert "is this the right account" in ended.error_lines[-1]
+    assert "check the account" in ended.error_lines[-1]
 
 
 async def test_one_that_fails_does_not_spoil_the_others(busy: Emulator) -> None:
@@ -170,7 +170,7 @@ async def test_one_that_fails_does_not_spoil_the_others(busy: Emulator) -> None:
 
 async def test_input_that_is_none(emulator: Emulator, tmp_path: Path) -> None:
     ended = await ran("get", env=pointing_at(emulator))
-    assert (ended.code, ended.err) == (2, "exotel-async: give SIDs, or --file\n")
+    assert (ended.code, ended.err) == (2, "exotel-async: give at least one SID, or --file\n")
     ended = await ran("get", "--file", str(tmp_path / "none"), env=pointing_at(emulator))
     assert ended.code == 1
     assert (

@@ -446,7 +446,9 @@ async def test_doctor_says_with_how_many_the_budget_is_shared(
     env = pointing_at(emulator, **{VARIABLE: shared})
     ended = await ran("doctor", env=env)
     assert ended.code == 0, ended
-    assert ended.out.strip().endswith(f"shared through {VARIABLE}, with 0 other processes just now")
+    assert ended.out.strip().endswith(
+        f"shared through {VARIABLE}, with 0 other processes at the moment"
+    )
     assert len(emulator.requests) == 1
 
 
@@ -455,7 +457,7 @@ async def test_doctor_clears_a_pause(shared: str, emulator: Emulator) -> None:
     env = pointing_at(emulator, **{VARIABLE: shared})
     ended = await ran("doctor", "--clear-pause", env=env)
     assert ended.code == 0, ended
-    assert ended.out.startswith("no pause to clear: the account's requests do not pause\nall is")
+    assert ended.out.startswith("no pause to clear: the account's requests are not paused\nall is")
     async with session(emulator, rate_limit=RateLimit(200)) as exotel:
         await exotel.account.balance()
         emulator.faults.add(Fault.too_many_requests(retry_after=86_400))
@@ -466,13 +468,15 @@ async def test_doctor_clears_a_pause(shared: str, emulator: Emulator) -> None:
         before = len(emulator.requests)
         ended = await ran("doctor", env=env)
         assert (ended.code, ended.out) == (1, "")
-        assert "the account's requests pause until 20" in ended.error_lines[-1]
+        assert "the account's requests are paused until 20" in ended.error_lines[-1]
         assert "--clear-pause" in ended.error_lines[-1]
         assert len(emulator.requests) == before
         waiting = asyncio.create_task(exotel.account.balance())
         ended = await ran("doctor", "--clear-pause", env=env)
         assert ended.code == 0, ended
-        said = re.match(r"cleared: .* pause for (\d+) s more, until .* UTC\nall is well", ended.out)
+        said = re.match(
+            r"cleared: .* paused for another (\d+) s, until .* UTC\nall is well", ended.out
+        )
         assert said, ended.out
         assert 100 < int(said[1]) <= 180
         async with asyncio.timeout(10):
@@ -499,7 +503,7 @@ async def test_doctor_clears_the_pause_of_requests_for_exophones(
                 await hasty.account.balance()
         ended = await ran("doctor", "--clear-pause", env=env)
         assert ended.code == 0, ended
-        pause = r"the account's requests%s were to pause for \d+ s more, until [^;]* UTC"
+        pause = r"the account's requests%s were paused for another \d+ s, until [^;]* UTC"
         pauses = [pause % requests for requests in ("", " for ExoPhones")[not voice :]]
         assert re.match("cleared: " + "; ".join(pauses) + "\nall is well", ended.out), ended.out
         async with asyncio.timeout(10):

@@ -24,7 +24,7 @@ _ROUNDED: Final = "ends in zeros, as if it had lost digits: if it is right, writ
 _NO_TEXT: Final = "is text, not a phone number"
 _MORE: Final = "has other text beside a phone number: keep only the number in the cell"
 _LETTER: Final = "has a letter in place of a digit, such as O for 0"
-_MASKED: Final = "is masked: its digits are not all there"
+_MASKED: Final = "is masked: some of its digits are missing"
 _EXTENSION: Final = "has an extension, which cannot be dialled: remove the extension"
 _SHORT_SECOND: Final = "has a second number that is abbreviated: write each number in full"
 _AMOUNT: Final = "is an amount, not a phone number"
@@ -32,20 +32,20 @@ _DATE: Final = "is a date, not a phone number"
 _NEGATIVE: Final = "is a negative number, not a phone number"
 _FRACTION: Final = "is a decimal number, not a phone number"
 _LONG: Final = (
-    "has more than 15 digits, more than a phone number has or a spreadsheet keeps: format the"
-    " column as text"
+    "has more than 15 digits, the most that a phone number has and that a spreadsheet keeps: format"
+    " the column as text"
 )
-_TWO: Final = "looks like two numbers, or one and an extension: put / between two numbers"
+_TWO: Final = "looks like two numbers, or a number and an extension: put / between two numbers"
 _COUNTRY_LEFT_OUT: Final = (
-    "has + and ten digits, so that its country code seems to be missing: write +91 in place of the"
-    " + of an Indian number, and a space after the code of another country"
+    "has + and ten digits, so its country code seems to be missing: for an Indian number, write +91"
+    " instead of +; for another one, put a space after the country code"
 )
 _SCRIPTS: Final = "mixes digits of two scripts"
-_PLACEHOLDER: Final = "is a placeholder, and nobody's number"
-_TOLL_FREE: Final = "is a toll-free number, which is for calling a company"
+_PLACEHOLDER: Final = "is a placeholder, not a real number"
+_TOLL_FREE: Final = "is the toll-free number of a company, not of a person"
 _PLAN: Final = (
-    "is not in the Indian numbering plan: a number of another country is written with + and its"
-    " country code"
+    "is not in the Indian numbering plan: write a number of another country with + and its country"
+    " code"
 )
 
 # The reasons that are given for cells that are meant as phone numbers.
@@ -222,7 +222,7 @@ def bare_digits(cell: Cell) -> str:
 
 def _digits_of(cell: Cell) -> str:
     if isinstance(cell, bool):
-        raise BadCell("is a truth value, not a phone number")
+        raise BadCell("is TRUE or FALSE, not a phone number")
     if isinstance(cell, dt.timedelta | dt.time | dt.date):
         raise BadCell(_DATE)
     assert isinstance(cell, int | float)  # noqa: S101 - there are no other cells
@@ -370,4 +370,4 @@ def _short(digits: str) -> str:
         return "has 1 digit: short codes are not dialled from a list"
     if len(digits) <= 6:
         return f"has {len(digits)} digits: short codes are not dialled from a list"
-    return f"has only {len(digits)} digits: a landline is written with its STD code"
+    return f"has only {len(digits)} digits: write a landline with its STD code"

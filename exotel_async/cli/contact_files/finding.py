@@ -85,7 +85,7 @@ class _Finder:
         notes = []
         if self.sample.has_title:
             line = self.sample.header_line
-            notes.append(f"the headers are in line {line}: what is above them is not dialled")
+            notes.append(f"the headers are in line {line}: rows above them are not dialled")
         if "alternatives" in mapped:
             alternatives = [mapped.pop("alternatives")]
         else:
@@ -121,7 +121,7 @@ class _Finder:
             return self.columns[places[0]]
         typed = redact(f"--map {field_name}={wanted}")
         known = redact(", ".join(repr(one.name) for one in columns))
-        raise Unreadable(f"{typed}: must name a column of {self.path}, which has {known}")
+        raise Unreadable(f"{typed}: {self.path} has no such column; it has {known}")
 
     def _find_number(self) -> tuple[Column, str]:
         """Return the column with the numbers, and how it was found."""
@@ -173,7 +173,7 @@ class _Finder:
     def _ambiguous(self, columns: Sequence[Column]) -> AmbiguousColumn:
         names = " or ".join(f"{one.name!r} ({one.letter})" for one in columns)
         return AmbiguousColumn(
-            f"{self.path}: the numbers may be in {redact(names)}: say which with --map"
+            f"{self.path}: the numbers may be in {redact(names)}: choose one with --map"
             f" number={columns[0].letter}",
             tuple(columns),
         )

@@ -70,5 +70,5 @@ def _unquoted(text: str) -> str:
     if not text.startswith('"'):
         return text
     if not text.endswith('"'):
-        raise ValueError(f"{text!r} has something behind its quotes")
+        raise ValueError(f"{text!r} has text after its closing quote")
     return text[1:-1].replace('""', '"')

@@ -46,8 +46,8 @@ def why_no_contact(row: Row, frame: Frame, number: int) -> str | None:
         if used > frame.width:
             whose = "the headers have" if frame.header_line else "most rows have"
             return (
-                f"has {used} cells where {whose} {frame.width}: a cell with a delimiter in it is"
-                " put in quotes"
+                f"has {used} cells where {whose} {frame.width}: put a cell that contains a"
+                " delimiter in quotes"
             )
     if _is_footer(row.cells[frame.own_columns :]):
         return FOOTER

@@ -20,7 +20,7 @@ from exotel_async.cli.contact_files.cells import (
 from exotel_async.phone import is_sip
 
 _MOMENT: Final = (
-    "must be a moment like 2026-11-30 10:00, in the contact's time zone or else India's"
+    "must be a date and time like 2026-11-30 10:00, in the contact's time zone or else India's"
 )
 
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 _SAME_NUMBER: Final = "the same number as in line"
 _SAME_KEY: Final = "the same key as in line"
-_ABROAD: Final = "is of another country, by the row: write it with + and the country code"
+_ABROAD: Final = "is of another country, according to its row: write it with + and the country code"
 _INDIA: Final = frozenset(
     ["", "india", "in", "ind", "bharat", "भारत", "91", "0091", "0", "na", "n", "a", "nan", "null"]
 )
@@ -135,7 +135,7 @@ class Reading:
         if not all(one.startswith("+") for one in numbers) and _is_abroad(row, self.layout):
             raise _Refused(index, _ABROAD)
         if any(identity_of(one) in self._own for one in numbers):
-            raise _Refused(index, "is an ExoPhone or the agent of the campaign itself")
+            raise _Refused(index, "is an ExoPhone or the agent of this campaign")
         return numbers
 
     def _made(self, row: Row, found: Sequence[str]) -> Contact:

@@ -13,8 +13,8 @@ from exotel_async.cli.contact_files.workbooks import each_sheet, open_workbook
 
 _HEAD_SIZE: Final = 4096  # bytes
 _WORKBOOKS: Final = {
-    b"PK\x03\x04": "a ZIP file, but no workbook (XLSX, XLSB or ODS)",
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a file of Microsoft Office, but no workbook (XLS)",
+    b"PK\x03\x04": "a ZIP file, but not a workbook (XLSX, XLSB or ODS)",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a Microsoft Office file, but not a workbook (XLS)",
 }
 _OTHERS: Final = {
     b"PK\x05\x06": "an empty ZIP file",
@@ -87,7 +87,7 @@ def _head(path: Path) -> bytes:
         raise Unreadable(f"{path} is a folder: give a file in it")
     try:
         if path.exists() and not path.is_file():
-            raise Unreadable(f"{path} is a pipe or a device: save what comes out of it as a file")
+            raise Unreadable(f"{path} is a pipe or a device: save its output as a file")
         with path.open("rb") as file:
             head = file.read(_HEAD_SIZE)
     except (OSError, ValueError) as error:

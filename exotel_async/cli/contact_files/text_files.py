@@ -33,12 +33,11 @@ _BOMS: Final = (  # the longest first: UTF-32 begins as UTF-16 does
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _DAMAGED: Final = (
-    "has quotes that do not fit together: a cell with a quote in it is put in quotes, and the quote"
-    " doubled"
+    "has misplaced quotes: put a cell that contains a quote in quotes, and double the quote"
 )
 _SEVERAL: Final = (
-    "is part of a cell in quotes that has several lines with phone numbers, as a quote out of place"
-    " makes it: correct the quotes, or write the cell in one line"
+    "is part of a cell in quotes that spans several lines with phone numbers; a quote may be out of"
+    " place: correct the quotes, or write the cell in one line"
 )
 
 

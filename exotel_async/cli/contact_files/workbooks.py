@@ -124,7 +124,7 @@ def _choose(path: Path, workbook: CalamineWorkbook, wanted: str | None) -> Sheet
         if sheet.start is not None:
             return SheetTable(sheet, _notes(one, sheets, shown))
     hidden = f": hidden are {_names(sheets)}" if len(sheets) > len(shown) else ""
-    raise Unreadable(f"{path} is empty: there is nothing in its sheets{hidden}")
+    raise Unreadable(f"{path} is empty: its visible sheets have no cells{hidden}")
 
 
 def _sheets(workbook: CalamineWorkbook) -> Sequence[SheetMetadata]:

@@ -111,7 +111,7 @@ def test_several_columns_may_hold_them(tmp_path: Path, text: str, letters: str) 
     candidates = caught.value.candidates
     assert "".join(column.letter for column in candidates) == letters
     assert [column.samples for column in candidates] == [(FIRST,), (SECOND,)]
-    assert f"say which with --map number={letters[0]}" in str(caught.value)
+    assert f"choose one with --map number={letters[0]}" in str(caught.value)
     assert FIRST not in str(caught.value) + repr(caught.value)
 
 
@@ -168,7 +168,7 @@ def test_an_alternate_column_of_something_else(tmp_path: Path) -> None:
 def test_headers_below_a_title(tmp_path: Path) -> None:
     rows = [["Phone numbers"], [], ["for", "Pune"], ["Name", "Mobile"], ["Asha", FIRST]]
     file = opened(workbook(tmp_path, rows))
-    assert file.notes == ("the headers are in line 4: what is above them is not dialled",)
+    assert file.notes == ("the headers are in line 4: rows above them are not dialled",)
     assert taken(file) == {5: (FIRST,)}
     assert reasons(file) == {}
 

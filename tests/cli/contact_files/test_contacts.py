@@ -146,7 +146,7 @@ def test_dates_of_a_workbook(tmp_path: Path) -> None:
     file = opened(workbook(tmp_path, rows), not_before="When")
     [contact] = contacts(file)
     assert contact.not_before == datetime(2026, 11, 30, tzinfo=IST).replace(hour=10, minute=30)
-    assert "must be a moment like 2026-11-30 10:00" in reasons(file)[3]
+    assert "must be a date and time like 2026-11-30 10:00" in reasons(file)[3]
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_dates_of_a_workbook(tmp_path: Path) -> None:
         ("priority", "1.5", "must be a whole number"),
         ("priority", "1001", "must be a whole number from -1000 to 1000"),
         ("time_zone", "Mars", "must be a time zone of the IANA database"),
-        ("not_before", "soon", "must be a moment like 2026-11-30 10:00"),
-        ("not_before", "0001-01-01", "must be a moment like 2026-11-30 10:00"),
+        ("not_before", "soon", "must be a date and time like 2026-11-30 10:00"),
+        ("not_before", "0001-01-01", "must be a date and time like 2026-11-30 10:00"),
         ("agent", "9.8E+09", "has lost digits"),
         ("agent", f"{SECOND}/{THIRD}", "must be one phone number"),
         ("agent", SECOND, "is for campaigns that connect to an agent"),
@@ -184,7 +184,7 @@ def test_the_campaigns_own_numbers_are_not_rung(tmp_path: Path) -> None:
     file = opened(text_file(tmp_path, "\n".join(["Mobile", *numbers])))
     assert list(taken(file, WITH_AGENT)) == [6]
     assert set(reasons(file, WITH_AGENT).values()) == {
-        "is an ExoPhone or the agent of the campaign itself"
+        "is an ExoPhone or the agent of this campaign"
     }
     # The agent of one campaign may be a contact of another.
     assert taken(file) == {2: ("08040000000",), 6: (SECOND,)}
@@ -252,7 +252,8 @@ def test_a_number_of_another_country_is_not_rung_in_india(tmp_path: Path, header
     file = opened(text_file(tmp_path, text))
     assert list(taken(file)) == [2, 3, 4, 5, 8, 10, 11]
     assert reasons(file) == dict.fromkeys(
-        (6, 7, 9), "is of another country, by the row: write it with + and the country code"
+        (6, 7, 9),
+        "is of another country, according to its row: write it with + and the country code",
     )
 
 

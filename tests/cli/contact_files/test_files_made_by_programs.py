@@ -99,7 +99,7 @@ def test_the_sheet_that_is_shown_is_read() -> None:
     file = opened(MADE_BY / "openpyxl.xlsx")
     assert file.notes == (
         "sheet 'Leads' of 3 is read; not 'Notes'; 1 hidden",
-        "the headers are in line 3: what is above them is not dialled",
+        "the headers are in line 3: rows above them are not dialled",
     )
     assert (file.number_column.letter, file.number_column.name) == ("C", "Contact No")
     assert taken(opened(MADE_BY / "openpyxl.xlsx", sheet="old")) == {2: ("9812300099",)}
@@ -124,9 +124,9 @@ def test_numbers_dates_and_errors_of_a_workbook_without_headers() -> None:
     assert reasons(file) == {
         3: "is a decimal number, not a phone number",
         5: "is a negative number, not a phone number",
-        6: "is a truth value, not a phone number",
-        7: "is not in the Indian numbering plan: a number of another country is written with + and"
-        " its country code",
+        6: "is TRUE or FALSE, not a phone number",
+        7: "is not in the Indian numbering plan: write a number of another country with + and its"
+        " country code",
         8: "no number",
         9: "is a date, not a phone number",
     }

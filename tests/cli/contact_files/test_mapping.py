@@ -39,7 +39,7 @@ def test_read(text: str, mapping: dict[str, str]) -> None:
         ("number=", "'number=' is not FIELD=COLUMN"),
         ("phone=Mobile", "'phone' is not one of number, alternatives, key, agent"),
         ("number=A,number=B", "'number' is given twice"),
-        ('number="A" B', "'\"A\" B' has something behind its quotes"),
+        ('number="A" B', "'\"A\" B' has text after its closing quote"),
         ('number=""', "is not FIELD=COLUMN"),
         ('number="A', "a quote in 'number=\"A' is not closed"),
     ],
@@ -98,7 +98,7 @@ def test_a_column_that_is_not_there(tmp_path: Path, column: str) -> None:
     with pytest.raises(Unreadable) as caught:
         opened(text_file(tmp_path, TWO_NUMBERS), number=column)
     assert str(caught.value) == (
-        f"--map number={column}: must name a column of {tmp_path / 'leads.csv'}, which has 'Name',"
+        f"--map number={column}: {tmp_path / 'leads.csv'} has no such column; it has 'Name',"
         " 'Mobile', 'Mobile Two', 'B', '2'"
     )
 
@@ -117,5 +117,5 @@ def test_a_letter_among_the_people_is_no_header(tmp_path: Path) -> None:
 
 def test_a_named_header_among_the_people_is_none(tmp_path: Path) -> None:
     text = f"Who;Handset;Kind\nAsha;{FIRST};Mobile\nRavi;{SECOND};Mobile\n"
-    with pytest.raises(Unreadable, match="--map number=Mobile: must name a column"):
+    with pytest.raises(Unreadable, match=r"--map number=Mobile: .* has no such column"):
         opened(text_file(tmp_path, text), number="Mobile")

@@ -63,7 +63,7 @@ def test_a_workbook(tmp_path: Path) -> None:
         ("Ravi,98123000022", "is not in the Indian numbering plan"),
         ("Ravi,112", "short codes are not dialled"),
         ("Ravi, K,9812300002", "has 3 cells where the headers have 2"),
-        ('"Ravi,9812300002', "has quotes that do not fit together"),
+        ('"Ravi,9812300002', "has misplaced quotes"),
         ("Total,9812300002", "is a total or a footer"),
     ],
 )

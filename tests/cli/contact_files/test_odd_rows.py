@@ -34,14 +34,14 @@ FRACTION = "is a decimal number"
 LONG = "has more than 15 digits"
 SCRIPTS = "mixes digits of two scripts"
 PLACEHOLDER = "is a placeholder"
-TOLL_FREE = "is a toll-free number"
+TOLL_FREE = "is the toll-free number"
 PLAN = "is not in the Indian numbering plan"
 FORM = "must be one phone number"
 TRUNK = "must not have a 0 after the country code"
 SHORT_CODE = "short codes are not dialled"
-NO_STD = "a landline is written with its STD code"
+NO_STD = "write a landline with its STD code"
 NO_COUNTRY = "has + and ten digits"
-OURS = "is an ExoPhone or the agent of the campaign itself"
+OURS = "is an ExoPhone or the agent of this campaign"
 
 ONE, TWO_NUMBERS = ("9812300001",), ("9812300001", "9812300002")
 WITH_COUNTRY = ("+919812300001",)
@@ -260,7 +260,7 @@ VALUES: list[tuple[Cell, tuple[str, ...] | str]] = [
     (0, NONE),
     (112, SHORT_CODE),
     (30001234, NO_STD),
-    (True, "is a truth value"),
+    (True, "is TRUE or FALSE"),
     (dt.date(2026, 11, 29), DATE),
     (dt.datetime(2026, 11, 29, 10, 5), DATE),  # noqa: DTZ001 - there are no zones in workbooks
 ]

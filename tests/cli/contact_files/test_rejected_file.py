@@ -70,8 +70,8 @@ def test_what_it_says(tmp_path: Path) -> None:
     path = write(opened(text_file(tmp_path, LEADS)))
     assert path == tmp_path / "leads.csv.rejected.csv"
     country = (
-        "has + and ten digits, so that its country code seems to be missing: write +91 in place of"
-        " the + of an Indian number, and a space after the code of another country"
+        "has + and ten digits, so its country code seems to be missing: for an Indian number, write"
+        " +91 instead of +; for another one, put a space after the country code"
     )
     again = "'+919812300001"
     lost = "has lost digits: format the column as text and export it again"

@@ -126,8 +126,8 @@ def test_spaces_around_quotes(tmp_path: Path) -> None:
     assert taken(file) == {2: (FIRST,)}
 
 
-DAMAGED = "has quotes that do not fit together"
-SEVERAL = "is part of a cell in quotes that has several lines with phone numbers"
+DAMAGED = "has misplaced quotes"
+SEVERAL = "is part of a cell in quotes that spans several lines with phone numbers"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_row_whose_cells_have_moved_is_nobodys(tmp_path: Path) -> None:
     file = opened(text_file(tmp_path, text))
     assert taken(file) == {2: (FIRST,), 4: (THIRD,)}
     assert reasons(file) == {
-        3: "has 4 cells where the headers have 3: a cell with a delimiter in it is put in quotes"
+        3: "has 4 cells where the headers have 3: put a cell that contains a delimiter in quotes"
     }
     assert rejected(file)[3].beyond == [THIRD]
 
@@ -231,7 +231,7 @@ def test_a_column_without_a_header_that_most_rows_use(tmp_path: Path) -> None:
 def test_a_row_whose_cells_have_moved_where_there_are_no_headers(tmp_path: Path) -> None:
     text = f"Asha,{FIRST}\nRavi,{SECOND}\nMeena, M,{THIRD}\n"
     assert reasons(opened(text_file(tmp_path, text))) == {
-        3: "has 3 cells where most rows have 2: a cell with a delimiter in it is put in quotes"
+        3: "has 3 cells where most rows have 2: put a cell that contains a delimiter in quotes"
     }
 
 
@@ -251,9 +251,9 @@ def zipped() -> bytes:
         (b"<html><table><tr><td>9812300001</td></tr></table></html>", "is a web page or XML"),
         (b"\xef\xbb\xbf\n <!DOCTYPE html>", "is a web page or XML"),
         (b'<?xml version="1.0"?><Workbook/>', "is a web page or XML"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "but no workbook"),
-        (zipped(), "is a ZIP file, but no workbook"),
-        (b"PK\x03\x04broken", "is a ZIP file, but no workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "but not a workbook"),
+        (zipped(), "is a ZIP file, but not a workbook"),
+        (b"PK\x03\x04broken", "is a ZIP file, but not a workbook"),
         (gzip.compress(PEOPLE.encode()), "is compressed with gzip"),
         (b"%PDF-1.7", "is a PDF document"),
         (json.dumps([{"phone": FIRST}]).encode(), "is JSON"),

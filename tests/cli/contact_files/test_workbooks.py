@@ -51,7 +51,7 @@ def test_a_sheet_by_its_name(tmp_path: Path) -> None:
 def test_a_workbook_with_nothing_that_is_shown(tmp_path: Path) -> None:
     path = sheets(tmp_path / "a.xlsx", {"Leads": [], "old": LIST})
     with pytest.raises(
-        Unreadable, match=r"is empty: there is nothing in its sheets: hidden .* 'old'"
+        Unreadable, match=r"is empty: its visible sheets have no cells: hidden .* 'old'"
     ):
         opened(path)
     with pytest.raises(Unreadable, match="is empty"):
@@ -124,7 +124,7 @@ def test_an_encrypted_ods(tmp_path: Path) -> None:
 
 def test_a_workbook_that_is_cut_short(tmp_path: Path) -> None:
     whole = workbook(tmp_path, [["Mobile"], *([f"98123{n:05}"] for n in range(500))]).read_bytes()
-    with pytest.raises(Unreadable, match="is a ZIP file, but no workbook"):
+    with pytest.raises(Unreadable, match="is a ZIP file, but not a workbook"):
         opened(text_file(tmp_path, whole[: len(whole) // 2], "cut.xlsx"))
 
 
