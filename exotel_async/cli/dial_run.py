@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from exotel_async import InvalidRequest
 from exotel_async.campaigns import (
@@ -159,18 +159,22 @@ class DialRun:
         show: Callable[[Progress], None],
     ) -> AsyncIterator[None]:
         async def watch() -> None:
+            current: DialProgress | None = None
             while True:
-                with suppress(LedgerUnavailable):  # the SDK logs a warning
+                try:
                     current = await self._progress(ledger, exotel, dialer)
+                except LedgerUnavailable:  # the SDK logs a warning
+                    current = current and self._progress_without_ledger(current, exotel, dialer)
+                if current is not None:
                     self._print(partial(show, current))
                     self._print(partial(self.output.progress, current))
+                    self._is_shown = True
                 await asyncio.sleep(_EVERY)
 
         def is_over(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and task.exception() is not None:
                 self._stop(dialer)  # nothing would notice the end of calling hours any more
 
-        self._is_shown = True
         task = asyncio.create_task(watch())
         task.add_done_callback(is_over)
         try:
@@ -233,6 +237,24 @@ class DialRun:
             ledger=arguments.ledger_argument,
         )
 
+    def _progress_without_ledger(
+        self, last: DialProgress, exotel: AsyncExotel, dialer: Dialer
+    ) -> DialProgress:
+        """Return the progress while the ledger cannot be read: its last known numbers."""
+        stopping = last.stopping
+        if self._stopped_at is not None and stopping is None:
+            stopping = self._stopping_with(last.statistics, self._stopped_at)
+        return evolve(
+            last,
+            limiter=exotel.limiter.statistics(),
+            channels_in_use=dialer.channels_in_use,
+            now=dialer.now(),
+            elapsed=time.monotonic() - self.began,
+            forecast=None,
+            problems=self._problems.problems,
+            stopping=stopping,
+        )
+
     def _check_hours(
         self,
         dialer: Dialer,
@@ -261,12 +283,13 @@ class DialRun:
         if placed and limit is not None:
             last = max(one.intended_at for one in placed)
             until = from_ms(last) + limit + _RINGING
-        return Stopping(
-            since=self._stopped_at,
-            calls=statistics.in_progress,
-            until=until,
-            by_hours=not self.is_interrupted,
-        )
+        return self._stopping_with(statistics, self._stopped_at, until)
+
+    def _stopping_with(
+        self, statistics: CampaignStatistics, since: datetime, until: datetime | None = None
+    ) -> Stopping:
+        by_hours = not self.is_interrupted
+        return Stopping(since=since, calls=statistics.in_progress, until=until, by_hours=by_hours)
 
     async def _open_attempts(
         self, ledger: Ledger, states: Sequence[AttemptState]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,19 @@ from tests.campaigns.ledgers import claimed, intended, intent, person, placed, r
 from tests.cli.dial_runs import DONE, ENDS, dial_arguments
 from tests.cli.support import TOKEN, left_in, pointing_at
 from tests.conftest import SOON
+from tests.support import postgres
 
 pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def postgres_server() -> Iterator[postgres.Server]:
+    try:
+        with postgres.running() as server:
+            yield server
+    except postgres.Unfit as error:
+        pytest.skip(str(error))
+
 
 PEOPLE = [f"98123{n:05}" for n in range(1, 21)]
 
@@ -210,6 +222,43 @@ async def test_calls_not_ended_are_of_its_own_campaign(
     assert stopping.calls == 2
     # By the last of them: its time limit, and two minutes for the phones to ring.
     assert stopping.until == from_ms(second.intended_at) + timedelta(minutes=3)
+
+
+@pytest.mark.slow(5)
+async def test_it_shows_that_the_ledger_is_gone_and_that_it_is_stopping(
+    tmp_path: Path,
+    exotel: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("exotel_async.cli.dial_display.LINE_EVERY", 0.5)
+    monkeypatch.setattr("exotel_async.cli.dial_run._EVERY", 0.1)
+    shown = ""
+
+    async def until(text: str) -> None:
+        nonlocal shown
+        shown = ""
+        async with asyncio.timeout(SOON):
+            while text not in shown:
+                assert not task.done(), task
+                await asyncio.sleep(0.01)
+                captured = capsys.readouterr()
+                shown += captured.out + captured.err
+
+    with postgres_server() as server:
+        arguments = dial_arguments(tmp_path, PEOPLE)
+        run = run_of(evolve(arguments, ledger=server.new_database()))
+        task = asyncio.create_task(run.main())
+        await until("calls placed")
+        server.stop()
+        await until("Dialling is paused until the ledger can be written")
+        run._interrupt()
+        await until("Ctrl-C again stops at once")
+        server.start()
+        async with asyncio.timeout(SOON):
+            await task
+    assert run.statistics is not None
+    assert run.statistics.in_doubt == 0
 
 
 async def test_a_key_that_is_a_number_is_masked_whichever_number_is_dialled(
