@@ -86,7 +86,7 @@ def checked_number(text: str) -> str:
     if _WRITTEN.fullmatch(text) is None and not is_sip(text):
         shown = re.sub(r"\d(?=(?:\D*\d){4})", "*", text)
         raise ValueError(
-            f"{shown!r} is no phone number, digits with or without a plus, and no SIP address"
+            f"{shown!r} is not a phone number (digits, with or without a plus) or a SIP address"
         )
     return national(text)
 

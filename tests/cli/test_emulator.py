@@ -211,8 +211,8 @@ async def test_a_file_sets_everything_and_options_win(tmp_path: Path) -> None:
     [
         ("a.toml", "rate = 0", "rate: must be >= 1: 0"),
         ("a.json", '{"flows": [{"id": 1}]}', "flows[0].start: is missing"),
-        ("a.json", "{", "it is no JSON: Expecting property name"),
-        ("a.toml", "rate =", "it is no TOML: Invalid value (at end of document)"),
+        ("a.json", "{", "it is not JSON: Expecting property name"),
+        ("a.toml", "rate =", "it is not TOML: Invalid value (at end of document)"),
         ("a.yaml", "rate: 1", "it ends neither in .toml nor in .json"),
         (
             "a.toml",

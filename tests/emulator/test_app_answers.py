@@ -159,5 +159,5 @@ def test_any_other_text_is_refused_as_such(body: str) -> None:
     ],
 )
 def test_numbers_in_json_that_was_not_seen(answer: Exchange, rules: FlowSettings) -> None:
-    with pytest.raises(BadAnswer, match="no number"):
+    with pytest.raises(BadAnswer, match="is not a number"):
         read_numbers(answer, rules)

@@ -209,7 +209,7 @@ async def test_a_call_that_came_in_and_has_reached_nobody(
 
 
 async def test_a_call_that_comes_in_where_there_is_no_flow(emulator: Emulator) -> None:
-    with pytest.raises(ValueError, match=r"^'\+\*\* \*{5} \*0007' is no phone number"):
+    with pytest.raises(ValueError, match=r"^'\+\*\* \*{5} \*0007' is not a phone number"):
         await emulator.incoming_call("+91 98123 00007", EXOPHONE)
     with pytest.raises(ValueError, match=r"^no flow is assigned to ExoPhone \*{7}0000$"):
         await emulator.incoming_call(CUSTOMER, EXOPHONE)

@@ -45,7 +45,7 @@ def load_config(file: Path) -> Config:
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is no {suffix[1:].upper()}: {error}") from None
+        raise ValueError(f"it is not {suffix[1:].upper()}: {error}") from None
     return read_config(document)
 
 

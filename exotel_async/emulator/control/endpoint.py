@@ -49,7 +49,7 @@ class QueryParameter:
         try:
             value = self.type(text)
         except ValueError:
-            raise Refused(422, f"{text!r} is no number", field=self.name) from None
+            raise Refused(422, f"{text!r} is not a number", field=self.name) from None
         # Written so that NaN is refused as well.
         least, most = self.minimum, self.maximum
         if (least is not None and not value >= least) or (most is not None and not value <= most):

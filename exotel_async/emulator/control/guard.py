@@ -60,7 +60,7 @@ class Guard:
         host = headers.get("host", "")
         if not self._is_ours(host_of(host)):
             # A page may have its own name resolve to this computer: DNS rebinding.
-            return 421, "Host is no name of this emulator; `hostnames` adds one"
+            return 421, "Host is not a name of this emulator; `hostnames` adds one"
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return 403, "Origin is another page's"

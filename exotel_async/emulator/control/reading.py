@@ -96,7 +96,7 @@ def unknown_key(place: str, key: str, known: Collection[str]) -> BadInput:
         hint = f"there {'is' if len(near) == 1 else 'are'} {', '.join(near)}"
     else:
         hint = f"the keys are {', '.join(sorted(known))}"
-    return BadInput(where, f"is no key here; {hint}")
+    return BadInput(where, f"is not a key here; {hint}")
 
 
 def shown(value: object) -> str:

@@ -85,7 +85,7 @@ def _query(request: Request, endpoint: Endpoint) -> Mapping[str, Any]:
     for name in request.query_params:
         if name not in known:
             hint = f"; there are {', '.join(known)}" if known else ""
-            raise Refused(422, f"is no parameter here{hint}", field=name)
+            raise Refused(422, f"is not a parameter here{hint}", field=name)
     return {
         name: parameter.read(request.query_params.get(name)) for name, parameter in known.items()
     }
@@ -99,10 +99,10 @@ async def _body(request: Request, takes: Body) -> Any:
         raise Refused(400, "the client left in the middle of the body") from None
     if not content:
         if takes.required:
-            raise Refused(400, "the body is no JSON: it is empty")
+            raise Refused(400, "the body is not JSON: it is empty")
         return takes.read_document({})
     try:
         document = read_json(content)
     except ValueError as error:
-        raise Refused(400, f"the body is no JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {error}") from None
     return takes.read_document(document)

@@ -18,7 +18,7 @@ def read_json(content: str | bytes) -> Any:
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"{word} is not a JSON number")
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

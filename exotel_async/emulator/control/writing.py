@@ -47,7 +47,7 @@ def write(value: object) -> Any:  # noqa: PLR0911 - a type each
             return {key_of(field): write(getattr(value, field.name)) for field in _fields(value)}
     if callable(value):
         return CALLABLE
-    raise TypeError(f"{type(value).__name__} is no plain value")
+    raise TypeError(f"{type(value).__name__} is not a plain value")
 
 
 def _fields(value: object) -> list[attrs.Attribute[Any]]:

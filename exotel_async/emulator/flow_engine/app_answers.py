@@ -72,7 +72,7 @@ def read_numbers(answer: Exchange, rules: FlowSettings) -> Sequence[str]:
     parts = re.split(separators, text) if separators else [text]
     numbers = [number for part in parts if (number := part.strip())]
     if not all(is_number(number) or is_sip(number) for number in numbers):
-        raise BadAnswer("it is no number")
+        raise BadAnswer("it is not a number")
     return numbers
 
 
@@ -156,7 +156,7 @@ def _parse(answer: Exchange, rules: FlowSettings) -> _Object:
     try:
         return _object(json.loads(answer.body, object_hook=hook))
     except (ValueError, RecursionError):
-        raise BadAnswer("it is no JSON object") from None
+        raise BadAnswer("it is not a JSON object") from None
 
 
 def _without_nulls(given: _Object) -> _Object:
@@ -200,19 +200,19 @@ def _take(given: _Object, name: str, read: Callable[[object], T], default: T) ->
 
 def _object(value: object) -> _Object:
     if not isinstance(value, dict):
-        raise ValueError("is no object")  # noqa: TRY004 - not the caller's mistake
+        raise ValueError("is not an object")  # noqa: TRY004 - not the caller's mistake
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("is no text")  # noqa: TRY004 - not the caller's mistake
+        raise ValueError("is not a text")  # noqa: TRY004 - not the caller's mistake
     return value
 
 
 def _stream_url(value: object) -> str:
     if re.match(r"wss?://[^\s/?#]", _text(value), re.IGNORECASE) is None:
-        raise ValueError("is no ws or wss URL")
+        raise ValueError("is not a ws or wss URL")
     return _text(value)
 
 
@@ -241,7 +241,7 @@ def _numbers(value: object) -> Sequence[str]:
 
 def _list(value: object) -> Sequence[object]:
     if not isinstance(value, list):
-        raise ValueError("is no list")  # noqa: TRY004 - not the caller's mistake
+        raise ValueError("is not a list")  # noqa: TRY004 - not the caller's mistake
     return value
 
 
@@ -253,7 +253,7 @@ def _bool(value: object) -> bool:
 
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("is no whole number from 0 on")
+        raise ValueError("is not a whole number, 0 or more")
     return value
 
 

@@ -28,12 +28,12 @@ def _copied(value: Mapping[str, Next]) -> dict[str, Next]:
 
 def _check_http_url(_: object, field: attrs.Attribute[str], url: str) -> None:
     if re.match(r"https?://[^\s/?#]", url, re.IGNORECASE) is None:
-        raise ValueError(f"{field.name}: {url!r} is no http or https URL")
+        raise ValueError(f"{field.name}: {url!r} is not an http or https URL")
 
 
 def _check_bot_url(_: object, field: attrs.Attribute[str], url: str) -> None:
     if re.match(r"wss?://[^\s/?#]", url, re.IGNORECASE) is None:
-        raise ValueError(f"{field.name}: {url!r} is no ws or wss URL")
+        raise ValueError(f"{field.name}: {url!r} is not a ws or wss URL")
 
 
 _url = attrs.validators.optional(_check_http_url)

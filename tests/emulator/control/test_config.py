@@ -102,9 +102,9 @@ def test_an_example_of_everything() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ('{"rate": 1, "rate": 2}', "it is no JSON: the key rate is there twice"),
+        ('{"rate": 1, "rate": 2}', "it is not JSON: the key rate is there twice"),
         ('{"callers": {"09812300001": {}, "09812300001": {}}}', "key *******0001 is there twice"),
-        ('{"speed": NaN}', "it is no JSON: NaN is no number of JSON"),
+        ('{"speed": NaN}', "it is not JSON: NaN is not a JSON number"),
     ],
 )
 def test_json_that_readers_disagree_about_is_refused(
@@ -148,13 +148,13 @@ def flow(**start: object) -> Mapping[str, Any]:
 
 BEYOND_A_SCHEMA = (
     *("not a date", "not an amount", "is a range", "shares", "no telephone has"),
-    *("no applet named nowhere", "takes one of", "have one id", "is no phone number"),
+    *("no applet named nowhere", "takes one of", "have one id", "is not a phone number"),
     *(
         "must not be empty",
         "must be a host's name",
         "a telephone has",
         "callback_retries",
-        "is no http or https URL",
+        "is not an http or https URL",
     ),
 )
 
@@ -163,11 +163,11 @@ BEYOND_A_SCHEMA = (
     ("document", "problem"),
     [
         ([], "[] is not an object with settings"),
-        ({"latency": {"09812300001": 1}}, "latency.*******0001: is no key here; the keys are"),
-        ({"rates": 1}, "rates: is no key here; there is rate"),
-        ({"sped": 1}, "sped: is no key here; there are speed, "),
-        ({"api-token": 1}, "api-token: is no key here; there are api_token, api_key"),
-        ({"xyz": 1}, "xyz: is no key here; the keys are account_sid, amounts, "),
+        ({"latency": {"09812300001": 1}}, "latency.*******0001: is not a key here; the keys are"),
+        ({"rates": 1}, "rates: is not a key here; there is rate"),
+        ({"sped": 1}, "sped: is not a key here; there are speed, "),
+        ({"api-token": 1}, "api-token: is not a key here; there are api_token, api_key"),
+        ({"xyz": 1}, "xyz: is not a key here; the keys are account_sid, amounts, "),
         ({"rate": "200"}, "rate: '200' is not a whole number"),
         ({"rate": True}, "rate: true is not a whole number"),
         ({"rate": 0}, "rate: must be >= 1: 0"),
@@ -184,12 +184,12 @@ BEYOND_A_SCHEMA = (
         ({"balance": "much"}, "balance: 'much' is not an amount, like"),
         ({"window": "round"}, "window: 'round' is not one of 'sliding-log', "),
         ({"retry_after": "soon"}, "retry_after: 'soon' is not a number, and is not one of 'exact'"),
-        ({"exophones": ["0803 000 0000"]}, "exophones: '**** *** 0000' is no phone number"),
-        ({"ndnc": ["hello"]}, "ndnc: 'hello' is no phone number"),
-        ({"callers": {"098123-00001": {}}}, "callers: '******-*0001' is no phone number"),
+        ({"exophones": ["0803 000 0000"]}, "exophones: '**** *** 0000' is not a phone number"),
+        ({"ndnc": ["hello"]}, "ndnc: 'hello' is not a phone number"),
+        ({"callers": {"098123-00001": {}}}, "callers: '******-*0001' is not a phone number"),
         (
             {"scenario": {"numbers": {"+91 98123 00001": {}}}},
-            "'+** ***** *0001' is no phone number",
+            "'+** ***** *0001' is not a phone number",
         ),
         ({"exophones": "08030000000"}, "exophones: '*******0000' is not a list"),
         ({"latency": {"before": [2, 1]}}, "latency: before is a range from low to high"),
@@ -216,14 +216,14 @@ BEYOND_A_SCHEMA = (
         ({"callback_retries": [300, -1]}, "callback_retries: must be >= 0.0: -1.0"),
         (
             flow(text=None, url="ftp://x/"),
-            "flows[0].start: url: 'ftp://x/' is no http or https URL",
+            "flows[0].start: url: 'ftp://x/' is not an http or https URL",
         ),
-        (flow(text=None, url="menu"), "flows[0].start: url: 'menu' is no http or https URL"),
+        (flow(text=None, url="menu"), "flows[0].start: url: 'menu' is not an http or https URL"),
         (flow(keys={"1": 5}), "flows[0].start.keys.1: 5 is not an applet, like {"),
         (flow(keys={"1": {"applet": "hang"}}), "keys.1.applet: 'hang' is not one of connect, "),
         (flow(keys={"1": {}}), "flows[0].start.keys.1.applet: is missing"),
         (flow(keys={"A": None}), "flows[0].start: Menu has keys that no telephone has: A"),
-        (flow(repeats=1), "flows[0].start.repeats: is no key here; there is repeat"),
+        (flow(repeats=1), "flows[0].start.repeats: is not a key here; there is repeat"),
         (flow(otherwise="nowhere"), "flows[0]: flow 926 has no applet named nowhere"),
         (flow(url="http://x"), "flows[0].start: Menu takes one of text, audio, url"),
         ({"flows": [*FLOW, *FLOW]}, "flows: two flows have one id: 926, 926"),
@@ -237,7 +237,7 @@ BEYOND_A_SCHEMA = (
             "faults[0]: 'seconds' must be >= 0",
         ),
         ({"faults": [{"fault": "act_then_cut", "times": 0}]}, "faults[0].times: 0 is less than 1"),
-        ({"faults": [{"fault": "act_then_cut", "time": 0}]}, "faults[0].time: is no key here"),
+        ({"faults": [{"fault": "act_then_cut", "time": 0}]}, "faults[0].time: is not a key here"),
     ],
 )
 def test_what_is_wrong_is_told_with_place_value_and_rule(document: object, problem: str) -> None:

@@ -83,18 +83,18 @@ async def test_the_examples_of_the_document_are_taken_one_after_the_other(
     [
         ("PATCH", "/settings", {"rate": 3}, 409, "rate", "is read at the start"),
         ("PATCH", "/settings", {"kyc": "no"}, 422, "kyc", "neither true nor false"),
-        ("PATCH", "/settings", {"kycs": True}, 422, "kycs", "is no key here"),
-        ("PATCH", "/settings", {"sped": 2}, 422, "sped", "is no key here; there are speed"),
-        ("PATCH", "/settings", {"flows": []}, 422, "flows", "is no key here"),
+        ("PATCH", "/settings", {"kycs": True}, 422, "kycs", "is not a key here"),
+        ("PATCH", "/settings", {"sped": 2}, 422, "sped", "is not a key here; there are speed"),
+        ("PATCH", "/settings", {"flows": []}, 422, "flows", "is not a key here"),
         ("PATCH", "/settings", {"kyc": False, "channels": "x"}, 422, "channels", "whole number"),
-        ("PATCH", "/settings", {"flow_settings": {"time": 1}}, 422, "flow_settings.time", "no key"),
+        ("PATCH", "/settings", {"flow_settings": {"time": 1}}, 422, "flow_settings.time", "a key"),
         ("PATCH", "/settings", [], 422, None, "is not an object"),
         ("PUT", "/scenario", {"busy": 2}, 422, None, "shares sum up to 1"),
         ("PUT", "/flows", [{"id": 1}], 422, "[0].start", "is missing"),
         ("PUT", "/flows", [{"id": 1, "start": {"applet": "transfer", "flow": 2}}], 422, None, "2"),
         ("PUT", "/exophone_flows", {EXOPHONE: 7}, 422, None, "flow 7, which is not known"),
         ("PUT", "/exophone_flows", {"0803": 7}, 422, None, "not one of the account's ExoPhones"),
-        ("PUT", "/callers", {CUSTOMER: {"key": 1}}, 422, "*******0002.key", "is no key here"),
+        ("PUT", "/callers", {CUSTOMER: {"key": 1}}, 422, "*******0002.key", "is not a key here"),
         ("POST", "/faults", {"fault": "drop"}, 422, "fault", "is not one of drop_before"),
         ("DELETE", "/faults/9", None, 404, "id", "no fault '9' is on order"),
         ("DELETE", "/faults/x", None, 404, "id", "no fault 'x' is on order"),
@@ -103,7 +103,7 @@ async def test_the_examples_of_the_document_are_taken_one_after_the_other(
         ("POST", "/calls", {**ADDED, "ago": 1e11}, 422, "ago", "1e+11 is further than dates go"),
         ("POST", "/calls", {"dial": {"from": 1}}, 422, "dial.from", "1 is not a text"),
         ("POST", "/incoming_calls", {"from": "x"}, 422, "exophone", "is missing"),
-        ("POST", "/incoming_calls", SPACED, 422, "from", "'+** ***** *0007' is no phone number"),
+        ("POST", "/incoming_calls", SPACED, 422, "from", "'+** ***** *0007' is not a phone number"),
         ("POST", "/finish_calls", {"settle": 1}, 422, "settle", "neither true nor false"),
         ("POST", "/unreachable", {"seconds": 0}, 422, None, "'seconds' must be > 0"),
         ("GET", "/calls/none", None, 404, "sid", "there is no call 'none'"),
@@ -121,8 +121,8 @@ async def test_the_examples_of_the_document_are_taken_one_after_the_other(
         ("GET", "/requests?after=x", None, 422, "after", "'x' is not what `next` says"),
         ("GET", f"/requests?after={'9' * 5000}", None, 422, "after", "is not what `next` says"),
         ("GET", "/requests?limit=0", None, 422, "limit", "0 is not in 1 to 1000"),
-        ("GET", "/requests?limit=x", None, 422, "limit", "'x' is no number"),
-        ("GET", "/requests?page=2", None, 422, "page", "is no parameter here; there are after"),
+        ("GET", "/requests?limit=x", None, 422, "limit", "'x' is not a number"),
+        ("GET", "/requests?page=2", None, 422, "page", "is not a parameter here; there are after"),
         ("GET", "/calls/none?wait=nan", None, 422, "wait", "nan is not in 0 to 3600"),
     ],
 )
@@ -148,7 +148,7 @@ async def test_what_http_has_for_the_rest(control: Control) -> None:
     twice = b'{"kyc": true, "kyc": false}'
     for content in (b"", b"{", b"\xff", b'{"kyc": NaN}', twice, b"[" * 100_000):
         answer = await control.ask("PATCH", "/settings", content=content, expect=400)
-        assert "the body is no JSON" in answer.json()["error"]["message"]
+        assert "the body is not JSON" in answer.json()["error"]["message"]
     missing = (await control.http.get("/nothing")).json()["error"]
     assert (missing["status"], "/_emulator/docs" in missing["message"]) == (404, True)
     wrong = await control.http.post("/calls/none/transcript")
