@@ -15,7 +15,7 @@ from exotel_async.emulator.dial_request import check_account, flow_of, read_dial
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.faults import ListingFault
 from exotel_async.emulator.filters import read_validity, wants_details
-from exotel_async.emulator.flow_engine.live_calls import Runs
+from exotel_async.emulator.flow_engine.live_calls import FlowRuns
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.manual_calls import ManualCalls
@@ -38,7 +38,7 @@ class Api:
         book: CallBook,
         documents: CallDocuments,
         callbacks: Callbacks,
-        runs: Runs,
+        runs: FlowRuns,
         whitelist: Whitelist,
         manual_calls: ManualCalls,
     ) -> None:

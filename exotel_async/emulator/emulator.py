@@ -22,8 +22,8 @@ from exotel_async.emulator.control.guard import Guard
 from exotel_async.emulator.documents import CallDocuments
 from exotel_async.emulator.exophones import ExoPhones
 from exotel_async.emulator.flow_engine.app_client import Fetcher
-from exotel_async.emulator.flow_engine.line import World
-from exotel_async.emulator.flow_engine.live_calls import Runs
+from exotel_async.emulator.flow_engine.line import FlowServices
+from exotel_async.emulator.flow_engine.live_calls import FlowRuns
 from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
@@ -89,14 +89,14 @@ class Emulator(Operations):
         )
         documents = CallDocuments(self, self.base_url)
         self._callbacks = Callbacks(self, self.clock, self.faults, documents)
-        world = World(
+        services = FlowServices(
             settings=self,
             book=self._book,
             documents=documents,
             fetcher=Fetcher(),
             outbox=self._outbox,
         )
-        self._runs = Runs(world, self._callbacks.schedule)
+        self._runs = FlowRuns(services, self._callbacks.schedule)
         self._whitelist = Whitelist(self.clock)
         self._manual_calls = ManualCalls(self, self._book, self._callbacks, self._runs)
         api = Api(
@@ -123,7 +123,7 @@ class Emulator(Operations):
                 NEWER_EXOPHONES: Pages(exophones.newer_pages()),
             },
             recordings=self._recordings,
-            control=Guard(Control(self, self._go_away), self),
+            control=Guard(Control(self, self._start_outage), self),
         )
         self._listener = Listener(
             self._app, bound, None if self._tls is None else self._tls.context
@@ -199,15 +199,15 @@ class Emulator(Operations):
     async def _resume(self) -> None:
         await self._listener.resume()
 
-    async def _go_away(self, seconds: float) -> None:
+    async def _start_outage(self, seconds: float) -> None:
         """Become unreachable for that many real seconds, without waiting for their end."""
 
-        async def go_and_return() -> None:
+        async def be_unreachable() -> None:
             async with self.unreachable():
                 await asyncio.sleep(seconds)
 
         # In a task of its own: resetting the connections cancels the request that asked for it.
-        outage = asyncio.create_task(go_and_return())
+        outage = asyncio.create_task(be_unreachable())
         self._outages.add(outage)
         outage.add_done_callback(self._outages.discard)
 

@@ -19,7 +19,7 @@ from exotel_async.emulator.call_store import CallBook
 from exotel_async.emulator.callbacks import Callbacks
 from exotel_async.emulator.calls import EmulatedCall, Event
 from exotel_async.emulator.dial_request import MAX_TIME_LIMIT
-from exotel_async.emulator.flow_engine.live_calls import Runs, not_answered
+from exotel_async.emulator.flow_engine.live_calls import FlowRuns, not_answered
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import Flow
 from exotel_async.emulator.phones import Handset
@@ -34,7 +34,7 @@ class ManualCalls:
     """Advances such calls, by the clock and by what people do."""
 
     def __init__(
-        self, settings: Settings, book: CallBook, callbacks: Callbacks, runs: Runs
+        self, settings: Settings, book: CallBook, callbacks: Callbacks, runs: FlowRuns
     ) -> None:
         self._settings = settings
         self._book = book
@@ -50,15 +50,15 @@ class ManualCalls:
 
     def start_flow(self, call: EmulatedCall, flow: Flow, caller: Caller) -> None:
         """Ring the party of a call just added, played by hand; when they answer, start the flow."""
-        self._runs.take_down(call, flow)
+        self._runs.begin_transcript(call, flow)
         phone = Handset(call.from_, "caller", manual=True)
         self._begin(call, phone, lambda: self._runs.start(call, flow, caller, phone))
 
-    def hurry(self) -> None:
+    def finish_now(self) -> None:
         """Bring each to its end now. No person acts any more: phones ring out, and conversations
         end."""
         for live in list(self._live):
-            live.hurry()
+            live.finish_now()
 
     def clear(self) -> None:
         """Stop them all where they are."""
@@ -111,7 +111,7 @@ class _ManualCall:
         """Ring the first party; `on_end` is called when the call has ended, or is in its flow."""
         self.on_end = on_end
         self.random = Random(f"{self.call.seed}/parties")  # noqa: S311 - a script, not a secret
-        self.first.act = self.advance
+        self.first.on_action = self.advance
         self.call.handsets.add(self.first)
         self.steps = self._lifecycle()
         self.advance()
@@ -129,7 +129,7 @@ class _ManualCall:
         wait = max(0.0, self.call.clock.real(self.due - self.call.age))
         self.timer = asyncio.get_running_loop().call_later(wait, self.advance)
 
-    def hurry(self) -> None:
+    def finish_now(self) -> None:
         """Run to the end now."""
         self.hurried = True
         self.advance()
@@ -159,7 +159,7 @@ class _ManualCall:
         if self.enter_flow is not None:
             self.enter_flow()
         elif dial.to is None:
-            yield from self._wait(math.inf, lambda: first.gone or self.hurried)
+            yield from self._wait(math.inf, lambda: first.hung_up or self.hurried)
             self._end()
         else:
             yield from self._reach_second(dial.to)
@@ -186,20 +186,20 @@ class _ManualCall:
     def _reach_second(self, number: str) -> _Steps:
         """Ring the second party, and let the two talk until the end."""
         call, first, scenario = self.call, self.first, self.settings.scenario
-        second = Handset(number, "second", is_manual(self.settings, number), act=self.advance)
+        second = Handset(number, "second", is_manual(self.settings, number), on_action=self.advance)
         call.handsets.add(second)
         # Provisional: the outcome if the call is ended from outside before this party answers.
         call.timeline = attrs.evolve(call.timeline, second=Outcome.CANCELED)
         first.hears = call.dial.parameters.get("WaitUrl")
         party = self._party(second, scenario.second_shares)
-        outcome = yield from self._ring(second, party, lambda: first.gone)
+        outcome = yield from self._ring(second, party, lambda: first.hung_up)
         call.timeline = attrs.evolve(call.timeline, second=outcome)
         if outcome is Outcome.COMPLETED:
             call.timeline = attrs.evolve(call.timeline, bridged=self.age)
             self.callbacks.send_now(call, Event.ANSWERED, self.age)
             yield from self._wait(
                 self.age + party.talk,
-                lambda: first.gone or second.gone or (second.manual and self.hurried),
+                lambda: first.hung_up or second.hung_up or (second.manual and self.hurried),
             )
         self._end()
 
@@ -224,7 +224,7 @@ class _ManualCall:
         yield from self._wait(self.age + party.ring, lambda: phone.state != "ringing" or left())
         if phone.answered:
             return Outcome.COMPLETED
-        if phone.gone:
+        if phone.hung_up:  # while it rang: the call was rejected
             return Outcome.BUSY
         if left() or self.age >= self.limit:
             phone.end()

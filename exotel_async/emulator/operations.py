@@ -16,7 +16,7 @@ from exotel_async.emulator.callbacks import Callbacks, SentCallback
 from exotel_async.emulator.calls import INBOUND, Dial, EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.faults import Faults
-from exotel_async.emulator.flow_engine.live_calls import Runs
+from exotel_async.emulator.flow_engine.live_calls import FlowRuns
 from exotel_async.emulator.flows.caller import Caller
 from exotel_async.emulator.flows.flow import find_flow
 from exotel_async.emulator.flows.outbox import Outbox, SentEmail, SentSms
@@ -44,7 +44,7 @@ class Operations(Settings):
     _book: CallBook = attrs.field(init=False, repr=False)
     _callbacks: Callbacks = attrs.field(init=False, repr=False)
     _outbox: Outbox = attrs.field(factory=Outbox, init=False, repr=False)
-    _runs: Runs = attrs.field(init=False, repr=False)
+    _runs: FlowRuns = attrs.field(init=False, repr=False)
     _manual_calls: ManualCalls = attrs.field(init=False, repr=False)
     _recordings: Recordings = attrs.field(init=False, repr=False)
     _whitelist: Whitelist = attrs.field(init=False, repr=False)
@@ -242,8 +242,8 @@ class Operations(Settings):
         at once as well. It does not wait for callbacks delayed by a fault, for further attempts,
         or for calls that begin meanwhile.
         """
-        self._manual_calls.hurry()
-        await self._runs.hurry()
+        self._manual_calls.finish_now()
+        await self._runs.finish_now()
         for call in self._book.unsettled():
             if call.timeline.ended < math.inf:
                 call.run_ahead(call.timeline.settled if settle else call.timeline.ended)

@@ -65,7 +65,7 @@ class Handset:
     number: str = attrs.field(repr=False)
     role: Role
     manual: bool
-    act: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
+    on_action: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
     """Called after a person did something, for the call to react to it."""
     changed: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
     """Called when its state changes, or what a flow waits for from it."""
@@ -80,7 +80,7 @@ class Handset:
     """The length in seconds of the message to be said to a Voicemail."""
 
     @property
-    def gone(self) -> bool:
+    def hung_up(self) -> bool:
         """Whether a person plays it, and it is on the hook."""
         return self.manual and self.state == "ended"
 
@@ -112,19 +112,19 @@ class Handset:
         """Answer, as the person who plays it."""
         self._need("ringing", "answer")
         self.connect()
-        self.act()
+        self.on_action()
 
     def reject(self) -> None:
         """Reject the call, as the person who plays it."""
         self._need("ringing", "reject the call")
         self.end()
-        self.act()
+        self.on_action()
 
     def hang_up(self) -> None:
         """Hang up, as the person who plays it."""
         self._need("connected", "hang up")
         self.end()
-        self.act()
+        self.on_action()
 
     def press(self, keys: str) -> None:
         """Press keys, as the person who plays it."""
@@ -135,7 +135,7 @@ class Handset:
         self.keys += keys
         if self.waits_for == "keys":
             self.waits_for = None
-        self.act()
+        self.on_action()
 
     def speak(self, seconds: int) -> None:
         """Say a message to a Voicemail, as the person who plays it."""
@@ -146,7 +146,7 @@ class Handset:
             raise ValueError(f"{_NAMES[self.role]} cannot speak: no Voicemail waits for a message")
         self.message = seconds
         self.waits_for = None
-        self.act()
+        self.on_action()
 
     def _need(self, state: PhoneState, what: str) -> None:
         """Raise ValueError unless a person plays the phone, and it is in that state."""

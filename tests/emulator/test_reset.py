@@ -122,7 +122,7 @@ async def half(emulator: Emulator) -> asyncio.StreamWriter:
 
 def arrived(emulator: Emulator, application: Application) -> bool:
     """Whether the application has seen all that has left: no reset can call that back."""
-    clients = (emulator._callbacks._client, emulator._runs._world.fetcher._client)
+    clients = (emulator._callbacks._client, emulator._runs._services.fetcher._client)
     sent = sum(http_client.CONCURRENT - client.turns._value for client in clients)
     return sent == len(application.at("/held"))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-    from exotel_async.emulator.control.traffic_endpoints import GoAway
+    from exotel_async.emulator.control.traffic_endpoints import StartOutage
 
 ROOT = "/_emulator"
 
@@ -23,9 +23,9 @@ ROOT = "/_emulator"
 class Control:
     """An ASGI app. It imports what it needs at the first request, so that starting stays fast."""
 
-    def __init__(self, emulator: Operations, go_away: GoAway) -> None:
+    def __init__(self, emulator: Operations, start_outage: StartOutage) -> None:
         self._emulator = emulator
-        self._go_away = go_away
+        self._start_outage = start_outage
         self._app: Starlette | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,12 +43,12 @@ class Control:
         from exotel_async.emulator.control.serving import show_error  # noqa: PLC0415
 
         return Starlette(
-            routes=[Mount(ROOT, routes=_routes(self._emulator, self._go_away))],
+            routes=[Mount(ROOT, routes=_routes(self._emulator, self._start_outage))],
             exception_handlers={Refused: show_error, HTTPException: show_error},
         )
 
 
-def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
+def _routes(emulator: Operations, start_outage: StartOutage) -> Sequence[BaseRoute]:
     from starlette.responses import HTMLResponse, JSONResponse  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 
@@ -65,7 +65,7 @@ def _routes(emulator: Operations, go_away: GoAway) -> Sequence[BaseRoute]:
         *setting_endpoints.ENDPOINTS,
         *call_endpoints.ENDPOINTS,
         *phone_endpoints.ENDPOINTS,
-        *traffic_endpoints.endpoints(go_away),
+        *traffic_endpoints.endpoints(start_outage),
     ]
 
     @cache

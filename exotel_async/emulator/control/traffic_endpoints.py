@@ -16,7 +16,7 @@ from exotel_async.emulator.flows.outbox import SentEmail, SentSms
 from exotel_async.emulator.operations import Operations
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 
-GoAway = Callable[[float], Awaitable[None]]
+StartOutage = Callable[[float], Awaitable[None]]
 """Refuses connections for that many real seconds, from now on."""
 
 
@@ -58,11 +58,11 @@ def _time(emulator: Operations, _: Input) -> Result:
     return Result(value=Time(elapsed=clock.elapsed(), now=clock.now(), speed=clock.speed))
 
 
-def endpoints(go_away: GoAway) -> Collection[Endpoint]:
-    """Return all of them. `go_away` is for the one that needs the socket."""
+def endpoints(start_outage: StartOutage) -> Collection[Endpoint]:
+    """Return all of them. `start_outage` is for the one that needs the socket."""
 
     def absent(_: Operations, asked: Input) -> Result:
-        return Result(value=asked.body, then=partial(go_away, asked.body.seconds))
+        return Result(value=asked.body, then=partial(start_outage, asked.body.seconds))
 
     return [
         _listed(

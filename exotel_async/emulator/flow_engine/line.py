@@ -40,8 +40,8 @@ class CallerLeft(Ended):
 
 
 @attrs.frozen(kw_only=True)
-class World:
-    """What all calls of an emulator share."""
+class FlowServices:
+    """The parts of an emulator that the flows of all its calls share."""
 
     settings: Settings
     book: CallBook
@@ -70,7 +70,7 @@ class Line:
     age follows the emulator's clock: see `catch_up`.
     """
 
-    world: World
+    services: FlowServices
     call: EmulatedCall
     flow: Flow
     script: Script
@@ -102,7 +102,7 @@ class Line:
     @property
     def rules(self) -> FlowSettings:
         """How flows behave."""
-        return self.world.settings.flow_settings
+        return self.services.settings.flow_settings
 
     @property
     def now(self) -> datetime:
@@ -164,7 +164,7 @@ class Line:
 
     @property
     def _caller_leaves(self) -> bool:
-        return self.caller.gone and self.left is None
+        return self.caller.hung_up and self.left is None
 
     def _check_caller(self) -> None:
         """Raise CallerLeft if the caller has hung up."""
@@ -243,7 +243,7 @@ class Line:
         """
         await self._finish_background(self.age)
         asked, place = self._log_request(method, url, parameters, headers)
-        answered = await self.world.fetcher.fetch(asked, self.rules.timeout)
+        answered = await self.services.fetcher.fetch(asked, self.rules.timeout)
         place.fill(answered)
         if answered.error == TIMEOUT:
             await self._advance(self.rules.timeout, lambda: False)
@@ -257,7 +257,7 @@ class Line:
         async def send() -> None:
             if before is not None:
                 await asyncio.wait([before])
-            place.fill(await self.world.fetcher.fetch(asked, self.rules.timeout))
+            place.fill(await self.services.fetcher.fetch(asked, self.rules.timeout))
 
         self.background.append(BackgroundRequest(asyncio.create_task(send()), self.age, event))
 
@@ -275,7 +275,7 @@ class Line:
         made = self.call.recordings
         number = f"-{len(made) + 1}" if made else ""
         self.call.recordings = (*made, Recording(f"{self.call.sid}{number}.mp3", seconds))
-        self.state.recording_url = self.world.documents.recording_url(self.call)
+        self.state.recording_url = self.services.documents.recording_url(self.call)
 
     def leaves_here(self, applet: Applet) -> bool:
         """Return whether the caller hangs up at this applet."""

@@ -49,7 +49,7 @@ async def ring(
 
     The others then stop ringing. The caller may leave before: see `Line.left`.
     """
-    if line.caller.manual or any(is_manual(line.world.settings, number) for number in numbers):
+    if line.caller.manual or any(is_manual(line.services.settings, number) for number in numbers):
         line.catch_up()
     began = line.age
     phones = [_dial(line, plan, attempts, number) for number in numbers]
@@ -125,15 +125,15 @@ def hang_up_leg(line: Line, plan: ConnectPlan, ringing: Ringing) -> None:
 def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Ringing:
     """Make a phone begin to ring."""
     line.count_step()
-    call, rules, scenario = line.call, line.rules, line.world.settings.scenario
-    line.world.book.ring(number)
+    call, rules, scenario = line.call, line.rules, line.services.settings.scenario
+    line.services.book.ring(number)
     party = draw(scenario, line.random, number, scenario.second_shares)
     does = scenario.numbers.get(national(number))
     seconds, outcome = party.ring, party.outcome
     if outcome is Outcome.NO_ANSWER and does is not None and does.ring is not None:
         seconds = does.ring
     limit = scenario.ring_timeout if plan.ring_limit is None else plan.ring_limit
-    manual = is_manual(line.world.settings, number)
+    manual = is_manual(line.services.settings, number)
     # A caller who is played by hand is not drawn to leave.
     if manual or (line.caller.manual and outcome is Outcome.CANCELED):
         seconds, outcome = math.inf, Outcome.NO_ANSWER
@@ -155,7 +155,7 @@ def _dial(line: Line, plan: ConnectPlan, attempts: Attempts, number: str) -> Rin
     call.timeline = attrs.evolve(
         call.timeline, second=Outcome.CANCELED, bridged=None, parted=None, earlier=talked
     )
-    phone = Handset(number, "agent", manual, act=line.person_acted)
+    phone = Handset(number, "agent", manual, on_action=line.person_acted)
     call.handsets.add(phone)
     line.note(f"rings {number}")
     send_event(line, plan, leg, "Dial", busy=True)
@@ -176,7 +176,7 @@ def _enter_child(line: Line, leg: AgentLeg) -> None:
     """Add a call record for an agent's leg."""
     call = line.call
     line.children += 1
-    line.world.book.add_child(
+    line.services.book.add_child(
         call,
         line.children,
         Dial(from_=call.from_, to=leg.number, caller_id=call.caller_id, direction=INBOUND),

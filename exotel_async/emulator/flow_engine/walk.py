@@ -84,7 +84,7 @@ def _needs_caller(line: Line, applet: Applet) -> bool:
 
 def _transfer(line: Line, applet: Transfer) -> Applet | None:
     """Return the start of the other flow."""
-    flow = find_flow(line.world.settings.flows, applet.flow)
+    flow = find_flow(line.services.settings.flows, applet.flow)
     if flow is None:
         line.note(f"flow {applet.flow} is not there any more")
         return None
@@ -179,7 +179,7 @@ async def _sms(line: Line, sms: Sms) -> str:
     if text is not None:
         call, to = line.call, national(sms.to or line.call.from_)
         line.note(f"sends {to} {text!r}")
-        line.world.outbox.sms.append(
+        line.services.outbox.sms.append(
             SentSms(
                 sid=call.sid,
                 from_=national(call.caller_id),
@@ -193,7 +193,7 @@ async def _sms(line: Line, sms: Sms) -> str:
 
 async def _email(line: Line, email: Email) -> str:
     line.note(f"writes to {', '.join(email.to)}")
-    line.world.outbox.emails.append(
+    line.services.outbox.emails.append(
         SentEmail(
             sid=line.call.sid,
             to=email.to,

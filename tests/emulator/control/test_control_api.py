@@ -275,7 +275,7 @@ async def test_of_several_whiles_it_is_the_last_that_ends(emulator: Emulator) ->
             async with emulator.unreachable():
                 pass
             for _ in range(2):
-                await emulator._go_away(0.01)
+                await emulator._start_outage(0.01)
             await until(lambda: not emulator._outages)
             with pytest.raises(httpx.ConnectError):
                 await control.http.get("/clock")
