@@ -33,7 +33,7 @@ _dialled_at = attrgetter("at")
 
 
 @attrs.frozen
-class Stretch:
+class CallSlice:
     """A slice of the calls in order of time. Reads only the calls that are accessed."""
 
     _calls: Sequence[EmulatedCall]
@@ -229,9 +229,9 @@ class CallBook:
         calls, first, last = self._bounds(since, until, live=live)
         return calls[first:last]
 
-    def stretch(self, since: float, until: float, *, live: bool) -> Stretch:
-        """Return the same without reading them; valid until a call is added, or is over."""
-        return Stretch(*self._bounds(since, until, live=live))
+    def slice_between(self, since: float, until: float, *, live: bool) -> CallSlice:
+        """Return what `between` does, without reading it; valid until a call is added or ends."""
+        return CallSlice(*self._bounds(since, until, live=live))
 
     def _bounds(
         self, since: float, until: float, *, live: bool

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import attrs
 
 from exotel_async.emulator.api_errors import bad
-from exotel_async.emulator.call_store import CallBook, Stretch, position
+from exotel_async.emulator.call_store import CallBook, CallSlice, position
 from exotel_async.emulator.calls import EmulatedCall
 from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.filters import (
@@ -26,7 +26,7 @@ from exotel_async.emulator.filters import (
 from exotel_async.emulator.settings import Settings
 
 T = TypeVar("T")
-_Found = Sequence[EmulatedCall] | Stretch
+_Found = Sequence[EmulatedCall] | CallSlice
 
 
 @attrs.frozen
@@ -114,7 +114,7 @@ def _find(query: Query, book: CallBook, clock: Clock, settings: Settings, *, liv
         candidates = book.between(since, until, live=live)
     else:
         # A window may hold a million calls: only those of the page are read.
-        return book.stretch(since, until, live=live)
+        return book.slice_between(since, until, live=live)
     return [call for call in candidates if all(keep(call) for keep in keeps)]
 
 
