@@ -33,7 +33,7 @@ class AccountPages:
         self._book = book
         self._whitelist = whitelist
 
-    def pages(self) -> Mapping[str, Methods]:
+    def endpoints(self) -> Mapping[str, Methods]:
         """Return the endpoints, which belong to Voice, by path."""
         whitelist = {"POST": self._add_to_whitelist}
         return {

@@ -51,7 +51,7 @@ class Api:
         self._whitelist = whitelist
         self._manual_calls = manual_calls
 
-    def pages(self) -> Mapping[str, Methods]:
+    def endpoints(self) -> Mapping[str, Methods]:
         """Return the endpoints of calls and numbers, by path."""
         return {
             "Calls": {"GET": self._list},

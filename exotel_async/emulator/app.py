@@ -18,7 +18,7 @@ from exotel_async.emulator.documents import RECORDINGS
 from exotel_async.emulator.encoding import read_form, read_query
 from exotel_async.emulator.faults import Fault, Faults
 from exotel_async.emulator.filters import possible_faults
-from exotel_async.emulator.pages import VOICE, ApiRequest, Pages, Place, locate
+from exotel_async.emulator.pages import VOICE, ApiRequest, Endpoints, Place, locate
 from exotel_async.emulator.rate_limit import Window
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.request_log import ReceivedRequest
@@ -47,7 +47,7 @@ class App:
         clock: Clock,
         windows: tuple[Window, Window],
         faults: Faults,
-        pages: Mapping[str, Pages],
+        endpoints: Mapping[str, Endpoints],
         recordings: Recordings,
         control: Callable[[Scope, Receive, Send], Awaitable[None]],
     ) -> None:
@@ -55,7 +55,7 @@ class App:
         self._clock = clock
         self._voice_window, self._exophones_window = windows
         self._faults = faults
-        self._pages = pages
+        self._endpoints = endpoints
         self._recordings = recordings
         self._control = control
         self._random = Random(settings.seed)  # noqa: S311 - latencies
@@ -124,7 +124,7 @@ class App:
         self.requests.append(request)
         fault: Fault | None = None
         try:
-            pages, page = self._authenticate(place, headers.get(b"authorization", b""))
+            endpoints, page = self._authenticate(place, headers.get(b"authorization", b""))
             self._count(request)
             api_request = ApiRequest(
                 method="GET" if request.method == "HEAD" else request.method,
@@ -136,7 +136,7 @@ class App:
             listing = possible_faults(api_request.query) if api_request.is_listing else ()
             fault = self._faults.take_for_request(request.method, request.path, listing)
             request.fault = fault
-            made = await self._act(pages, api_request, fault)
+            made = await self._act(endpoints, api_request, fault)
         except Refusal as refusal:
             request.reason = refusal.message
             made = refuse(refusal, json=place.json)
@@ -151,7 +151,7 @@ class App:
             self.accepted += 200 <= made.status < 300
             await sender.deliver(made, fault)
 
-    def _authenticate(self, place: Place, authorization: bytes) -> tuple[Pages, str]:
+    def _authenticate(self, place: Place, authorization: bytes) -> tuple[Endpoints, str]:
         """Return the endpoints of the requested API, and the path of one below the account.
 
         Raises Refusal: 401 before 404, so that strangers do not learn which accounts exist.
@@ -162,7 +162,7 @@ class App:
             raise Refusal(401, "Authentication is required")
         if place.page is None:
             raise Refusal(404, "The account was not found")
-        return self._pages[place.api], place.page
+        return self._endpoints[place.api], place.page
 
     def _window_of(self, request: ReceivedRequest) -> Window:
         """Return the rate window that a request counts in."""
@@ -192,11 +192,13 @@ class App:
         headers = {} if retry_after is None else {"Retry-After": retry_after}
         raise Refusal(429, message, headers=headers)
 
-    async def _act(self, pages: Pages, request: ApiRequest, fault: Fault | None) -> Response:
+    async def _act(
+        self, endpoints: Endpoints, request: ApiRequest, fault: Fault | None
+    ) -> Response:
         """Carry out a request, as far as a fault allows. Raises Refusal."""
         request = request if fault is None else attrs.evolve(request, fault=fault)
         return await act(
-            fault, lambda: answer(pages.answer(request), json=request.json), json=request.json
+            fault, lambda: answer(endpoints.answer(request), json=request.json), json=request.json
         )
 
     def _rate_headers(self, window: Window) -> Mapping[str, str]:

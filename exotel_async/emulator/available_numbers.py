@@ -26,7 +26,7 @@ class AvailableNumbers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def pages(self) -> Mapping[str, Methods]:
+    def endpoints(self) -> Mapping[str, Methods]:
         """Return the endpoints, which belong to `v2_beta`, by path."""
         return {_PAGE: {"GET": self._countries}, f"{_PAGE}/*/*": {"GET": self._numbers}}
 

@@ -26,7 +26,7 @@ from exotel_async.emulator.flow_engine.line import FlowServices
 from exotel_async.emulator.flow_engine.live_calls import FlowRuns
 from exotel_async.emulator.manual_calls import ManualCalls
 from exotel_async.emulator.operations import Operations
-from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Pages
+from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Endpoints
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.settings import host_in_urls
@@ -117,10 +117,10 @@ class Emulator(Operations):
             clock=self.clock,
             windows=self._new_windows(),
             faults=self.faults,
-            pages={
-                VOICE: Pages(api.pages(), account.pages()),
-                EXOPHONES: Pages(exophones.pages(), AvailableNumbers(self).pages()),
-                NEWER_EXOPHONES: Pages(exophones.newer_pages()),
+            endpoints={
+                VOICE: Endpoints(api.endpoints(), account.endpoints()),
+                EXOPHONES: Endpoints(exophones.endpoints(), AvailableNumbers(self).endpoints()),
+                NEWER_EXOPHONES: Endpoints(exophones.newer_endpoints()),
             },
             recordings=self._recordings,
             control=Guard(Control(self, self._start_outage), self),

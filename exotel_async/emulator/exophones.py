@@ -44,14 +44,14 @@ class ExoPhones:
         self._settings = settings
         self._properties: ByNumber[_Properties] = ByNumber({})
 
-    def pages(self) -> Mapping[str, Methods]:
+    def endpoints(self) -> Mapping[str, Methods]:
         """Return the endpoints of `v2_beta`, by path."""
         return {
             _LIST: {"GET": self._list},
             f"{_LIST}/*": {"GET": self._show, "PUT": self._set},
         }
 
-    def newer_pages(self) -> Mapping[str, Methods]:
+    def newer_endpoints(self) -> Mapping[str, Methods]:
         """Return the endpoint of `v2`. Its response is not known: here it is that of `v2_beta`."""
         return {"incoming-phone-numbers/*": {"GET": self._show}}
 

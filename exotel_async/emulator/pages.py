@@ -77,16 +77,16 @@ def locate(path: str, account_sid: str) -> Place:
     return Place(None, None, json)
 
 
-class Pages:
+class Endpoints:
     """The endpoints of one API, by path below the account: in `Calls/*` the `*` is any one part."""
 
     def __init__(self, *tables: Mapping[str, Methods]) -> None:
-        pages = {page: methods for table in tables for page, methods in table.items()}
-        self._fixed = {page: methods for page, methods in pages.items() if "*" not in page}
+        endpoints = {path: methods for table in tables for path, methods in table.items()}
+        self._fixed = {path: methods for path, methods in endpoints.items() if "*" not in path}
         self._open = {
-            (page.partition("/")[0], page.count("*")): methods
-            for page, methods in pages.items()
-            if "*" in page
+            (path.partition("/")[0], path.count("*")): methods
+            for path, methods in endpoints.items()
+            if "*" in path
         }
         """By the first part of the path, and the number of `*` parts."""
 
