@@ -16,7 +16,7 @@ from exotel_async.emulator.clock import Clock
 from exotel_async.emulator.flows.transcript import Log, Transcript
 from exotel_async.emulator.phones import Handset, Handsets, Phone, PhoneState, Role
 from exotel_async.emulator.scenario import Outcome, Timeline
-from exotel_async.emulator.thread import in_its_loop
+from exotel_async.emulator.thread import runs_in_own_loop
 
 IN_PROGRESS = "in-progress"
 INBOUND = "inbound"
@@ -215,7 +215,7 @@ class EmulatedCall:
         """The event loop that its `run` belongs to, until that is done."""
         return None if self.run is None or self.run.done() else self.run.get_loop()
 
-    @in_its_loop
+    @runs_in_own_loop
     async def over(self) -> None:
         """Wait until it has ended by the clock, and its flow has no request in flight any more.
 

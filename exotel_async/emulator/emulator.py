@@ -30,7 +30,7 @@ from exotel_async.emulator.pages import EXOPHONES, NEWER_EXOPHONES, VOICE, Endpo
 from exotel_async.emulator.recordings import Recordings
 from exotel_async.emulator.server import Listener, bind
 from exotel_async.emulator.settings import host_in_urls
-from exotel_async.emulator.thread import SyncOrAsyncContext, ThreadLoop, in_its_loop, run_in
+from exotel_async.emulator.thread import SyncOrAsyncContext, ThreadLoop, run_in, runs_in_own_loop
 from exotel_async.emulator.tls import Tls
 from exotel_async.emulator.whitelist import Whitelist
 
@@ -191,11 +191,11 @@ class Emulator(Operations):
         """
         return SyncOrAsyncContext(self._suspend, self._resume, self.run)
 
-    @in_its_loop
+    @runs_in_own_loop
     async def _suspend(self) -> None:
         await self._listener.suspend()
 
-    @in_its_loop
+    @runs_in_own_loop
     async def _resume(self) -> None:
         await self._listener.resume()
 

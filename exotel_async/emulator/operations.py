@@ -27,7 +27,7 @@ from exotel_async.emulator.rate_limit import Window, busiest, new_window
 from exotel_async.emulator.recordings import Recordings, silence
 from exotel_async.emulator.request_log import Download, ReceivedRequest, Statistics
 from exotel_async.emulator.settings import Settings
-from exotel_async.emulator.thread import SteadyView, in_its_loop
+from exotel_async.emulator.thread import SteadyView, runs_in_own_loop
 from exotel_async.emulator.whitelist import Whitelist
 
 
@@ -115,7 +115,7 @@ class Operations(Settings):
             calls=Counter(call.status for call in self.calls.values()),
         )
 
-    @in_its_loop
+    @runs_in_own_loop
     def add_call(self, dial: Dial, *, ago: timedelta = timedelta()) -> EmulatedCall:
         """Add a call that was dialled that long ago by the emulator's clock, without a request.
 
@@ -125,7 +125,7 @@ class Operations(Settings):
         second_decides = self.unreached_second == "second-leg"
         return self._book.take(dial, self.scenario, at, second_decides=second_decides)
 
-    @in_its_loop
+    @runs_in_own_loop
     async def incoming_call(
         self, from_: str, exophone: str, *, caller: Caller | None = None
     ) -> EmulatedCall:
@@ -149,13 +149,13 @@ class Operations(Settings):
         self._runs.start(call, flow, caller or self.callers.get(from_, Caller()))
         return call
 
-    @in_its_loop
+    @runs_in_own_loop
     def phones(self, sid: str) -> Sequence[Phone]:
         """Return the phones of a call in their current state: those of its parties that have been
         rung, and the caller's. Raises KeyError if there is no such call."""
         return self.calls[sid].phones()
 
-    @in_its_loop
+    @runs_in_own_loop
     def answer(self, sid: str, number: str) -> None:
         """Answer a ringing phone that a person plays: see `Settings.manual`.
 
@@ -169,17 +169,17 @@ class Operations(Settings):
             raise ValueError("the agent cannot answer: another one has")
         phone.answer()
 
-    @in_its_loop
+    @runs_in_own_loop
     def reject(self, sid: str, number: str) -> None:
         """Reject the call that a phone rings for: its party is then busy."""
         self.calls[sid].handsets.find(number, "ringing").reject()
 
-    @in_its_loop
+    @runs_in_own_loop
     def hang_up(self, sid: str, number: str) -> None:
         """Hang up a connected phone. If it is an agent's, the flow proceeds."""
         self.calls[sid].handsets.find(number, "connected").hang_up()
 
-    @in_its_loop
+    @runs_in_own_loop
     def press(self, sid: str, keys: str, *, number: str | None = None) -> None:
         """Press keys as the caller of a flow: digits, `*` and `#`. Keys that are not asked for at
         that moment are kept for the next question; they do not interrupt a prompt."""
@@ -189,13 +189,13 @@ class Operations(Settings):
             raise ValueError("the caller cannot press keys for the flow: they talk to an agent")
         phone.press(keys)
 
-    @in_its_loop
+    @runs_in_own_loop
     def speak(self, sid: str, seconds: int) -> None:
         """Say a message of that length, as the caller of a flow, to the Voicemail that waits for
         one. If the caller hangs up meanwhile, what was said so far is left as the message."""
         self.calls[sid].handsets.caller.speak(seconds)
 
-    @in_its_loop
+    @runs_in_own_loop
     async def until_ringing(self, sid: str, number: str) -> Phone:
         """Wait until a phone of that number rings, in a call in a flow or one played by hand.
 
@@ -207,7 +207,7 @@ class Operations(Settings):
         )
         return phone.view(over=False)
 
-    @in_its_loop
+    @runs_in_own_loop
     async def until_asked(self, sid: str) -> Phone:
         """Wait until a flow waits for keys or a message from its caller, played by hand. After
         `press` it is the next time.
@@ -217,7 +217,7 @@ class Operations(Settings):
         phone = await self.calls[sid].handsets.until(lambda one: one.waits_for is not None)
         return phone.view(over=False)
 
-    @in_its_loop
+    @runs_in_own_loop
     def forget(self, sid: str) -> None:
         """Remove a call from the service: it can no longer be queried or listed.
 
@@ -231,7 +231,7 @@ class Operations(Settings):
         call = self.calls[sid]
         return silence(call.talked if call.recording is None else call.recording.seconds)
 
-    @in_its_loop
+    @runs_in_own_loop
     async def finish_calls(self, *, settle: bool = True) -> None:
         """Bring every call in progress to its end now, and send its status callbacks.
 
@@ -249,7 +249,7 @@ class Operations(Settings):
                 call.run_ahead(call.timeline.settled if settle else call.timeline.ended)
         await self._callbacks.hurry()
 
-    @in_its_loop
+    @runs_in_own_loop
     def reset(self) -> None:
         """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
         rate windows' counts.

@@ -111,7 +111,7 @@ class ThreadLoop(asyncio.SelectorEventLoop):
             self.default_exception_handler(context)
 
 
-def in_its_loop(method: Callable[P, T]) -> Callable[P, T]:
+def runs_in_own_loop(method: Callable[P, T]) -> Callable[P, T]:
     """Make a method run in the `_loop` of its object, if that is a `ThreadLoop`, from any thread.
 
     A coroutine method raises RuntimeError outside asyncio, and if `_loop` is any other loop than

@@ -124,7 +124,7 @@ def test_all_that_changes_it_is_done_in_its_thread(
     methods = {name for name in named if callable(getattr(Emulator, name))}
     plain = {name for name in methods if not hasattr(getattr(Emulator, name), "__wrapped__")}
     reads = {"rung", "busiest_window", "statistics", "recording"}
-    assert plain == reads | {"run", "unreachable"}, "others need `in_its_loop`"
+    assert plain == reads | {"run", "unreachable"}, "others need `runs_in_own_loop`"
 
 
 def test_a_loop_where_nothing_happens_is_told_of_an_end(threaded: Emulator) -> None:
