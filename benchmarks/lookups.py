@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 CALLS: Final = 10_000
 GOING_ON: Final = 1_000
 WAITING: Final = 1_000
-MOST_FOR_FINISHED: Final = 102
-MOST_IN_A_ROUND: Final = 10
+MAX_FOR_FINISHED: Final = 102
+MAX_IN_A_ROUND: Final = 10
 
-_MOST_WITH_LIVE: Final = (CALLS // 100 + GOING_ON) * 1.02
+_MAX_WITH_LIVE: Final = (CALLS // 100 + GOING_ON) * 1.02
 _ROUND_TRIP: Final = 0.05  # seconds, of a window of a minute
 
 
@@ -55,8 +55,8 @@ def _finished(per: float, looped: int) -> list[Target]:
             f"{CALLS:,} finished calls by {way.value}",
             f"{done[way].requests} requests, {done[way].refused} 429s; "
             f"{done[way].seconds / whole:.1%} of the loop's time",
-            f"at most {MOST_FOR_FINISHED}; all found, no 429",
-            done[way].requests <= MOST_FOR_FINISHED
+            f"at most {MAX_FOR_FINISHED}; all found, no 429",
+            done[way].requests <= MAX_FOR_FINISHED
             and done[way].found == CALLS
             and not done[way].refused,
         )
@@ -109,8 +109,8 @@ def _with_live(per: float) -> list[Target]:
         Target(
             f"{CALLS:,} calls, 10 % going on, by {way.value}",
             f"{asked.requests:,} requests, {asked.refused} 429s",
-            f"at most {_MOST_WITH_LIVE:,.0f}; all found, no 429",
-            asked.requests <= _MOST_WITH_LIVE and asked.found == CALLS and not asked.refused,
+            f"at most {_MAX_WITH_LIVE:,.0f}; all found, no 429",
+            asked.requests <= _MAX_WITH_LIVE and asked.found == CALLS and not asked.refused,
         )
         for way, asked in done.items()
     ]
@@ -173,8 +173,8 @@ def _targets(form: Form, waited: Waited) -> Sequence[Target]:
         Target(
             f"a poll round of {WAITING:,} in {form.value}",
             f"{most} requests at most, {len(waited.rounds)} rounds",
-            f"at most {MOST_IN_A_ROUND}, several rounds",
-            len(waited.rounds) > 1 and most <= MOST_IN_A_ROUND,
+            f"at most {MAX_IN_A_ROUND}, several rounds",
+            len(waited.rounds) > 1 and most <= MAX_IN_A_ROUND,
         ),
         Target(
             f"callbacks for {WAITING:,} in {form.value}",

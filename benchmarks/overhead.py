@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from types import ModuleType
 
-MOST_CPU: Final = 1.25
-MOST_REQUESTS: Final = 0.2
+MAX_CPU: Final = 1.25
+MAX_REQUESTS: Final = 0.2
 SIDE_BY_SIDE: Final = 8
 
 _FROM, _TO = "09810000001", "09810000002"
@@ -126,15 +126,15 @@ def report(*, quick: bool) -> list[Target]:
         Target(
             f"requests of {shared.name}, {SIDE_BY_SIDE} side by side",
             f"{shared.requests:.2f} each",
-            f"at most {MOST_REQUESTS}",
-            shared.requests <= MOST_REQUESTS,
+            f"at most {MAX_REQUESTS}",
+            shared.requests <= MAX_REQUESTS,
         ),
         *(
             Target(
                 f"CPU of {c.name}, {'one at a time' if c.side_by_side == 1 else '8 side by side'}",
                 f"{c.ratio.median:.2f} of httpx",
-                f"at most {MOST_CPU}",
-                c.ratio.median <= MOST_CPU,
+                f"at most {MAX_CPU}",
+                c.ratio.median <= MAX_CPU,
             )
             for c in compared
         ),

@@ -14,8 +14,8 @@ from benchmarks.traffic import MINUTE, RATE
 
 OF_CEILING: Final = 0.99
 OF_CEILING_SLOW: Final = 0.97
-MOST_MEMORY: Final = 10  # MB
-MOST_DECODING: Final = 8.0
+MAX_MEMORY: Final = 10  # MB
+MAX_DECODING: Final = 8.0
 LONGEST_TURN: Final = 5.0  # ms
 
 _USUAL, _SLOW = "50 ms", "1 s"
@@ -143,8 +143,8 @@ def _memory(most: int) -> list[Target]:
         Target(
             f"memory from {_FEW:,} to {most:,} records, windows={windows}",
             f"{large.memory - small.memory:+.1f} MB",
-            f"at most +{MOST_MEMORY} MB",
-            large.memory - small.memory <= MOST_MEMORY,
+            f"at most +{MAX_MEMORY} MB",
+            large.memory - small.memory <= MAX_MEMORY,
         )
         for windows, (small, large) in peaks.items()
     ]
@@ -180,8 +180,8 @@ def _decoding(rounds: int) -> list[Target]:
             Target(
                 f"CPU to decode a page, {name}",
                 f"{d.ratio.median:.2f} of json.loads",
-                f"at most {MOST_DECODING:g}",
-                d.ratio.median <= MOST_DECODING,
+                f"at most {MAX_DECODING:g}",
+                d.ratio.median <= MAX_DECODING,
             )
             for name, d in decoded.items()
         ),

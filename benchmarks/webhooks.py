@@ -28,7 +28,7 @@ from benchmarks.tables import Spread, Target
 from exotel_async.webhooks import MemoryClaims
 
 LEAST: Final[dict[Encoding, float]] = {"json": 0.4, "multipart": 0.15}
-MOST_GROWTH: Final = 2.0  # MB
+MAX_GROWTH: Final = 2.0  # MB
 
 _ENCODINGS: Final[tuple[Encoding, ...]] = ("json", "multipart", "urlencoded")
 _SIDES: Final[tuple[Side, ...]] = ("hooks", "bare")
@@ -203,8 +203,8 @@ def _memory(duplicates: int) -> list[Target]:
         Target(
             f"growth over {cases[name].callbacks:,} callbacks, {name}",
             f"{memory.late - memory.early:+.1f} MB",
-            f"at most {MOST_GROWTH} MB",
-            memory.late - memory.early <= MOST_GROWTH,
+            f"at most {MAX_GROWTH} MB",
+            memory.late - memory.early <= MAX_GROWTH,
         )
         for name, memory in found.items()
     ]

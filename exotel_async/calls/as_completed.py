@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exotel_async.calls.wait import CallWatcher
     from exotel_async.http.pipeline import Pipeline
 
-MOST_WATCHED: Final = 10_000
+MAX_WATCHED: Final = 10_000
 """SIDs waited for at a time, including results not yet taken from the stream."""
 _AT_A_TIME: Final = 100
 
@@ -68,7 +68,7 @@ class EndedCalls(ResultStream[CallResult]):
         try:
             while not self._input.ended:
                 self._room.clear()
-                room = MOST_WATCHED - self._held
+                room = MAX_WATCHED - self._held
                 if room <= 0:
                     await self._room.wait()
                     continue

@@ -29,8 +29,8 @@ from exotel_async.wire.time_range import TimeRange
 
 _SPLITTING: Final = frozenset({400, 413, 414})
 _PATIENCE: Final = 7  # failures in a row: a query, its halves and its quarters
-_MOST_FAILED: Final = 3  # batches in a row that returned nothing
-_MOST_PAGES: Final = 5  # of one batch: the service may return smaller pages than requested
+_MAX_FAILED: Final = 3  # batches in a row that returned nothing
+_MAX_PAGES: Final = 5  # of one batch: the service may return smaller pages than requested
 
 
 @frozen
@@ -133,7 +133,7 @@ class CallFetcher:
                 in_a_row += _may_be_too_large(error)
                 if not _may_be_too_large(error):
                     answers |= dict.fromkeys(rest, _error_for_one(error))
-                elif in_a_row >= _PATIENCE or self._failed >= _MOST_FAILED:
+                elif in_a_row >= _PATIENCE or self._failed >= _MAX_FAILED:
                     answers |= {sid: error for each in (rest, *waiting) for sid in each}
                     break
                 else:
@@ -167,7 +167,7 @@ class CallFetcher:
         missing = set(sids)
         lacking: list[str] = []
         cursor: str | None = None
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             request = query.request(time_range, after=cursor)
             page = await self._pages.fetch(request, options, permit=permit)
             permit, cursor = None, page.after

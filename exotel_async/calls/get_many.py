@@ -27,7 +27,7 @@ from exotel_async.wire.validation import segment, whole_number
 if TYPE_CHECKING:
     from exotel_async.config import SendOptions
 
-MOST_CONCURRENT: Final = 64
+MAX_CONCURRENT: Final = 64
 
 
 @frozen
@@ -134,8 +134,8 @@ class CallResults(ResultStream[CallResult]):
         on_progress: Callable[[FetchStatistics], object] | None,
     ) -> None:
         check_progress_listener(on_progress)
-        self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
-        self._batch_size = whole_number("batch_size", batch_size, 1, call_query.MOST_SIDS)
+        self._concurrency = whole_number("concurrency", concurrency, 1, MAX_CONCURRENT)
+        self._batch_size = whole_number("batch_size", batch_size, 1, call_query.MAX_SIDS)
         self._since, self._until = check_range(since, until, now=datetime.now(pages.time_zone))
         super().__init__(LazyInput("sids", sids, ahead=batch_size), places=concurrency)
         self._fetcher = fetcher

@@ -115,7 +115,7 @@ class GetQueue:
         taken: PendingGets = {}
         left: list[str] = []
         for sid, answers in self.waiting.items():
-            if len(taken) == call_query.MOST_SIDS:
+            if len(taken) == call_query.MAX_SIDS:
                 break
             # Gets cancelled in this iteration of the loop are still in the queue.
             if all(answer.done() for answer in answers):
@@ -135,7 +135,7 @@ class GetQueue:
     @property
     def unserved(self) -> int:
         """The number of SIDs, at the end of the queue, that have no sender."""
-        return max(0, len(self.waiting) - len(self.senders) * call_query.MOST_SIDS)
+        return max(0, len(self.waiting) - len(self.senders) * call_query.MAX_SIDS)
 
     def refuse_unserved(self, error: Exception) -> None:
         """Remove the gets without a sender, and fail them with the error."""
@@ -169,7 +169,7 @@ class GetQueue:
 
     def _cancel_spare_senders(self) -> None:
         """Cancel the senders that are no longer needed: their permits would be wasted."""
-        needed = math.ceil(len(self.waiting) / call_query.MOST_SIDS)
+        needed = math.ceil(len(self.waiting) / call_query.MAX_SIDS)
         while len(self.senders) > needed:
             self.senders.pop().cancel()
 

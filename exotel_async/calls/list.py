@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("exotel_async")
 
-MOST_CONCURRENT: Final = 16
+MAX_CONCURRENT: Final = 16
 """Slices read in parallel at most: more exceed the budget at any round-trip time."""
 
 
@@ -86,7 +86,7 @@ class CallRecords:
             else (whole_second("since", since), whole_second("until", until))
         )
         self._limit = whole("limit", limit, 1)
-        self._concurrency = whole_number("concurrency", concurrency, 1, MOST_CONCURRENT)
+        self._concurrency = whole_number("concurrency", concurrency, 1, MAX_CONCURRENT)
         self._digest = query.digest(account_sid)
         self._resumed: tuple[TimeRange, Position] | None = None
         self._until_now = False

@@ -30,7 +30,7 @@ AHEAD: Final = 2
 _USUAL_SLICE: Final = 7  # pages: calls are not spread evenly, and a slice too long is cut again
 # Parts that a slice is cut into at most. An empty part costs a request, too: this keeps nights and
 # holidays from being cut into many.
-_MOST_PARTS: Final = 4
+_MAX_PARTS: Final = 4
 
 
 @define(eq=False)
@@ -171,7 +171,7 @@ class ParallelReader:
             return False
         rest, known = reader.rest()
         number = math.ceil((total - self._page_size) / (_USUAL_SLICE * self._page_size))
-        parts = rest.parts(min(number, _MOST_PARTS), newest_first=self._newest_first)
+        parts = rest.parts(min(number, _MAX_PARTS), newest_first=self._newest_first)
         if len(parts) == 1:  # all in one second
             return False
         here = self._line.index(part) + 1

@@ -15,7 +15,7 @@ from exotel_async.errors import ExotelError
 from exotel_async.keywords import check_options
 from exotel_async.models import Call
 from exotel_async.wire import call_query
-from exotel_async.wire.call_query import MOST_SIDS, CallFilters, RecordFilters
+from exotel_async.wire.call_query import MAX_SIDS, CallFilters, RecordFilters
 from exotel_async.wire.validation import flag, minutes, segment
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class CallReader(RecordingReader, WaitReader):
         since: datetime | None = None,
         until: datetime | None = None,
         concurrency: int = 8,
-        batch_size: int = MOST_SIDS,
+        batch_size: int = MAX_SIDS,
         on_progress: Callable[[FetchStatistics], object] | None = None,
         **options: Unpack[RequestOptions],
     ) -> CallResults:

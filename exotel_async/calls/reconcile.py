@@ -33,7 +33,7 @@ from exotel_async.models.value import Value
 _GROWTH: Final = 1.5
 _LONGEST: Final = 20  # times the first interval
 _FAILURES_BORNE: Final = 5  # failures in a row until a search fails
-_MOST_READ: Final = 20  # calls of callbacks read with a request, for one dial
+_MAX_READ: Final = 20  # calls of callbacks read with a request, for one dial
 
 logger: Final = logging.getLogger("exotel_async")
 
@@ -298,7 +298,7 @@ class Reconciler:
     async def _record(self, search: _Search, sid: str) -> Call | None:
         """Read a call that a callback has reported with too little data; None if that fails."""
         search.read += 1
-        if search.read > _MOST_READ:
+        if search.read > _MAX_READ:
             return None
         try:
             return await self._fetcher.single(sid, FetchOptions(), search.options)

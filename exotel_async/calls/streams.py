@@ -64,7 +64,7 @@ LINGER: Final = 0.1
 
 T = TypeVar("T")
 
-_MOST_LINGERED: Final = 1.0  # seconds to hold items back for a source that yields one at a time
+_MAX_LINGERED: Final = 1.0  # seconds to hold items back for a source that yields one at a time
 _END: Final = object()
 
 
@@ -161,7 +161,7 @@ class LazyInput(Generic[T]):
         latest = math.inf
         while len(taken) < most:
             if taken and self._queue.empty():
-                latest = min(latest, loop.time() + _MOST_LINGERED)
+                latest = min(latest, loop.time() + _MAX_LINGERED)
                 try:
                     async with asyncio.timeout_at(min(latest, loop.time() + LINGER)):
                         came = await self._queue.get()

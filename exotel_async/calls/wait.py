@@ -54,7 +54,7 @@ LONGEST_WATCH: Final = (LONGEST_CALL + SETTLED_AFTER).total_seconds()
 _GROWTH: Final = 1.5
 _LONGEST: Final = 12  # times the first interval
 _TOGETHER: Final = 0.5  # of an interval: calls due that soon are polled in the same round
-_MOST_IN_A_ROUND: Final = 10  # requests; single ones are made only if the queries leave room
+_MAX_IN_A_ROUND: Final = 10  # requests; single ones are made only if the queries leave room
 _VANISHED_AFTER: Final = 2  # 404 responses in a row for a call known to exist
 _FAILURES_BORNE: Final = 5  # failed rounds in a row until a wait fails
 _SETTLING: Final = SETTLED_AFTER.total_seconds()
@@ -279,10 +279,10 @@ class CallWatcher:
                 listable.append(sid)
             else:
                 self._check(sid, due[sid], shared=True)
-        most = call_query.MOST_SIDS
+        most = call_query.MAX_SIDS
         chunks = [listable[at : at + most] for at in range(0, len(listable), most)]
         # Allow some single requests beyond a thousand calls, too, or none would ever be checked.
-        spare = max(_MOST_IN_A_ROUND - len(chunks), (len(chunks) - 1) // _MOST_IN_A_ROUND)
+        spare = max(_MAX_IN_A_ROUND - len(chunks), (len(chunks) - 1) // _MAX_IN_A_ROUND)
         room = _Room(spare)
         for chunk in chunks:
             asked = {sid: due[sid] for sid in chunk}

@@ -37,11 +37,11 @@ _BLOCK: Final = 50
 """Contacts that are claimed at a time."""
 LOW: Final = _BLOCK // 2
 """Below this number of claimed contacts, more are claimed."""
-_MOST_PROMOTIONS: Final = 200
+_MAX_PROMOTIONS: Final = 200
 """Most calls of `promote`, of 1000 contacts each, in one check. The rest waits for the next."""
 _DUE: Final = 10
 """Contacts to claim when some have come due, even though enough others are claimed."""
-_MOST_CLAIMED: Final = 2 * _BLOCK
+_MAX_CLAIMED: Final = 2 * _BLOCK
 """Most contacts of a campaign that are claimed at a time: a pause gives all of them back."""
 _SHORTEST_WAIT: Final = 0.05
 """Minimum seconds between two checks, however close to each other contacts come due."""
@@ -239,7 +239,7 @@ class Feeding:
         state, ledger = self._state, self._state.ledger
         schedule = running.campaign.schedule
         promoted = 0
-        for _ in range(_MOST_PROMOTIONS):
+        for _ in range(_MAX_PROMOTIONS):
             more, running.next_due = await ledger.promote(running.id, state.clock.now_ms())
             promoted += more
             if not more or not running.is_due(state.clock.now_ms()):
@@ -249,9 +249,9 @@ class Feeding:
         closed = running.drop(lambda contact: contact.zone not in open_zones)
         if closed:
             await ledger.unclaim([(contact.id, None) for contact in closed])
-        if open_zones and (running.claimed < LOW or (promoted and running.claimed < _MOST_CLAIMED)):
+        if open_zones and (running.claimed < LOW or (promoted and running.claimed < _MAX_CLAIMED)):
             # Contacts that have come due may go before others that are claimed already.
-            most = min(promoted, _DUE, _MOST_CLAIMED - running.claimed)
+            most = min(promoted, _DUE, _MAX_CLAIMED - running.claimed)
             room = max(_BLOCK - running.claimed, most)
             lease = state.clock.now_ms() + round(LEASE * 1000)
             contacts = await ledger.claim(running.id, open_zones, room, to_ms(now), lease)

@@ -88,12 +88,12 @@ _DUE: Final = Statement(
 _NEXT_DUE: Final = Statement(
     select(func.min(contacts.c.due_at).label("due_at")).where(text(IS_WAITING), _OF_CAMPAIGN)
 )
-MOST_RETRIES_COUNTED: Final = 10_000
+MAX_RETRIES_COUNTED: Final = 10_000
 _RETRIES: Final = (
     select(contacts.c.due_at)
     .where(text(IS_WAITING), _OF_CAMPAIGN, contacts.c.attempts > 0)
     .order_by(contacts.c.due_at)
-    .limit(MOST_RETRIES_COUNTED)
+    .limit(MAX_RETRIES_COUNTED)
     .subquery()
 )
 _COUNTED_RETRIES: Final = Statement(

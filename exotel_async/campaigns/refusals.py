@@ -19,7 +19,7 @@ from exotel_async.errors import (
     RateLimited,
 )
 
-MOST_ALIKE: Final = 5
+MAX_ALIKE: Final = 5
 """Consecutive refusals of one kind that pause a campaign: the cause is not the contacts."""
 
 # VOICE_V1 5.2: the body of a 403 names KYC, or the register of numbers that must not be called.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from exotel_async.campaigns.refusals import MOST_ALIKE, Meaning, Refusal
+from exotel_async.campaigns.refusals import MAX_ALIKE, Meaning, Refusal
 from exotel_async.campaigns.words import CampaignState, ContactState
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ class Refusing:
             self.end_refused(running)
         state.attempts.refused(attempt, refusal.reason, refusal.status, ContactState.CLAIMED)
         running.refused.append((attempt.contact, refusal))
-        if len(running.refused) < MOST_ALIKE:
+        if len(running.refused) < MAX_ALIKE:
             return
         alike, running.refused = running.refused, []
         for contact, _ in alike:
             state.change(contact, {"state": ContactState.READY})
-        reason = f"{MOST_ALIKE} dials in a row were refused: {refusal.reason}"
+        reason = f"{MAX_ALIKE} dials in a row were refused: {refusal.reason}"
         state.stop_campaign(attempt, CampaignState.PAUSED, reason)

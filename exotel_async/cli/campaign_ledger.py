@@ -23,7 +23,7 @@ from exotel_async.cli.service import Misuse, exit_of, kind_of, option_of
 from exotel_async.cli.terminal import Exit, counted, note, one_line, out, report_problem
 from exotel_async.cli.time_arguments import shown_moment
 
-_MOST_NAMES: Final = 10
+_MAX_NAMES: Final = 10
 _ARGUMENTS: Final = {"name": "NAME", "number": "NUMBER"}
 
 
@@ -164,8 +164,8 @@ async def _must_be_there(ledger: Ledger, place: str) -> None:
 def _which(names: list[str]) -> str:
     if not names:
         return ", which has none"
-    more = len(names) - _MOST_NAMES
-    shown = [one_line(name) for name in names[:_MOST_NAMES]]
+    more = len(names) - _MAX_NAMES
+    shown = [one_line(name) for name in names[:_MAX_NAMES]]
     return f"; its campaigns: {', '.join(shown)}" + (
         f" and {counted(more, 'other')}" if more > 0 else ""
     )

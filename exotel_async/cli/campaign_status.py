@@ -13,7 +13,7 @@ from exotel_async.campaigns import Campaign, CampaignState, CampaignStatistics, 
 from exotel_async.campaigns.admin import settings_of
 from exotel_async.campaigns.clock import from_ms
 from exotel_async.campaigns.entries import CampaignEntry, Holder
-from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
+from exotel_async.campaigns.ledger_contacts import MAX_RETRIES_COUNTED
 from exotel_async.cli.campaign_ledger import OpenLedger, dialer_as_json, shown_dialer
 from exotel_async.cli.campaign_screen import show_pairs, show_text
 from exotel_async.cli.campaign_settings import settings_in_words
@@ -125,7 +125,7 @@ def _progress(current: _Status) -> Iterator[tuple[str, str]]:
 def _of_them_retries(current: _Status) -> str:
     if not current.retries:
         return ""
-    if current.retries >= MOST_RETRIES_COUNTED:
+    if current.retries >= MAX_RETRIES_COUNTED:
         wait = f"{current.retries:,} or more of them waiting for retries"
     elif current.retries == current.known.pending:
         wait = "waiting for retries"

@@ -25,9 +25,9 @@ SUFFIXES: Final[Mapping[str, Format]] = {
 }
 """Formats by the ends of file names."""
 
-MOST_ROWS: Final = 1_048_575
+MAX_ROWS: Final = 1_048_575
 """Rows that fit into a sheet, below its header."""
-_MOST_COLUMNS: Final = 16_384
+_MAX_COLUMNS: Final = 16_384
 _LONGEST_CELL: Final = 32_767  # UTF-16 units
 _LONGEST_EXACT: Final = 10**15  # of smaller whole numbers, a cell keeps all digits
 _WIDTHS: Final = (6, 60)  # characters
@@ -146,10 +146,10 @@ def workbook(part: Path, names: Sequence[str], rows: int) -> Iterator[Table]:
         Refusal: those rows or columns are too many for a sheet.
         OSError: the file cannot be written.
     """
-    if rows > MOST_ROWS or len(names) > _MOST_COLUMNS:
+    if rows > MAX_ROWS or len(names) > _MAX_COLUMNS:
         raise Refusal(
             f"{rows:,} rows of {len(names):,} columns are too many for an XLSX file, which holds "
-            f"{MOST_ROWS:,} rows below its header, and {_MOST_COLUMNS:,} columns: use --format csv"
+            f"{MAX_ROWS:,} rows below its header, and {_MAX_COLUMNS:,} columns: use --format csv"
         )
     from xlsxwriter import Workbook  # noqa: PLC0415
     from xlsxwriter.exceptions import FileCreateError  # noqa: PLC0415

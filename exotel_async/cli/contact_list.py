@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exotel_async.cli.contact_files import Column, ContactFile
 
 FORGET: Final = "exotel-async campaign forget --key KEY"
-_MOST_KEYS: Final = 5
+_MAX_KEYS: Final = 5
 
 
 @frozen(kw_only=True)
@@ -166,7 +166,7 @@ def warn_of_other_numbers(added: Added, contacts: ContactFile, campaign: str) ->
 
 def first_keys(keys: Sequence[str]) -> str:
     """Return a text that names the first few keys; what may be a phone number is masked."""
-    more = len(keys) - _MOST_KEYS
-    shown = ", ".join(redact(one_line(key)) for key in keys[:_MOST_KEYS])
+    more = len(keys) - _MAX_KEYS
+    shown = ", ".join(redact(one_line(key)) for key in keys[:_MAX_KEYS])
     word = "key" if len(keys) == 1 else "keys"
     return f"{word} {shown}" + (f" and {more:,} more" if more > 0 else "")

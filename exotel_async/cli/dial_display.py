@@ -14,7 +14,7 @@ from rich.text import Text
 from exotel_async import IST, LimiterStatistics
 from exotel_async.calls.wait_state import SETTLED_AFTER
 from exotel_async.campaigns import CampaignState, CampaignStatistics, ContactState
-from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
+from exotel_async.campaigns.ledger_contacts import MAX_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import (
     STYLES,
     by_frequency,
@@ -260,7 +260,7 @@ class DialProgress:
 
     @property
     def _retries(self) -> str:
-        or_more = " or more" if self.retries >= MOST_RETRIES_COUNTED else ""
+        or_more = " or more" if self.retries >= MAX_RETRIES_COUNTED else ""
         return f"{self.retries:,}{or_more}{self._next_retry}"
 
     @property

@@ -26,9 +26,9 @@ FIRST: Final = "Dry run: nobody is dialled, and nothing is written."
 LAST: Final = "Dry run: nobody was dialled, and nothing was written."
 
 _MINUTE: Final = timedelta(minutes=1)
-_MOST_WINDOWS: Final = 7
-_MOST_REASONS: Final = 8
-_MOST_LINES: Final = 5
+_MAX_WINDOWS: Final = 7
+_MAX_REASONS: Final = 8
+_MAX_LINES: Final = 5
 _LABEL: Final = 15
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -51,7 +51,7 @@ class Rejection:
     lines: Sequence[int] = ()
 
     def __str__(self) -> str:
-        first = self.lines[:_MOST_LINES]
+        first = self.lines[:_MAX_LINES]
         more = self.count - len(first)
         lines = ", ".join(map(str, first)) + (f" and {more:,} more" if more and first else "")
         word = "line" if self.count == 1 else "lines"
@@ -190,7 +190,7 @@ def _file(run: DryRun) -> Iterator[Entry]:
     yield "rejected", f"{run.total_rejected:,}"
     by_count = sorted(run.rejected, key=lambda one: -one.count)
     # To show one more reason takes no more lines than to say that there is one more.
-    most = len(by_count) if len(by_count) == _MOST_REASONS + 1 else _MOST_REASONS
+    most = len(by_count) if len(by_count) == _MAX_REASONS + 1 else _MAX_REASONS
     for rejection in by_count[:most]:
         yield "", str(rejection)
     if more := by_count[most:]:
@@ -239,7 +239,7 @@ def _forecast(run: DryRun) -> Iterator[Entry]:
 def _windows(forecast: Forecast) -> Iterator[Entry]:
     for window in _shown(forecast.windows):
         if window is None:
-            yield "", f"and {len(forecast.windows) - _MOST_WINDOWS:,} more times, until"
+            yield "", f"and {len(forecast.windows) - _MAX_WINDOWS:,} more times, until"
         else:
             yield _window(window)
 
@@ -264,9 +264,9 @@ def _pace(forecast: Forecast, campaign: Campaign) -> str:
 
 def _shown(windows: Sequence[Window]) -> Sequence[Window | None]:
     """Return the first windows and the last one; None stands for those between them."""
-    if len(windows) <= _MOST_WINDOWS:
+    if len(windows) <= _MAX_WINDOWS:
         return windows
-    return [*windows[: _MOST_WINDOWS - 1], None, windows[-1]]
+    return [*windows[: _MAX_WINDOWS - 1], None, windows[-1]]
 
 
 def _window(window: Window) -> Entry:

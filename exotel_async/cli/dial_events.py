@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from exotel_async.campaigns import CampaignStatistics, ContactOutcome
-from exotel_async.campaigns.ledger_contacts import MOST_RETRIES_COUNTED
+from exotel_async.campaigns.ledger_contacts import MAX_RETRIES_COUNTED
 from exotel_async.cli.campaign_words import finished, in_seconds, masked_key
 from exotel_async.cli.dial_display import DialProgress, Problem
 from exotel_async.cli.dial_report import DialEnd
@@ -59,7 +59,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "progress": {
         "at": "when",
         **_COUNTS,
-        "retries": f"contacts that wait for a retry; {MOST_RETRIES_COUNTED} where there are more",
+        "retries": f"contacts that wait for a retry; {MAX_RETRIES_COUNTED} where there are more",
         "next_retry_at": "when the first retry is due, or null",
         "budget": "requests a minute",
         "budget_in_use": "requests counted against the limit now",

@@ -29,7 +29,7 @@ from exotel_async.cli.terminal import Exit, counted, one_line
 from exotel_async.cli.time_arguments import shown_length
 from exotel_async.masking import mask_number, masked, redact
 
-_MOST_OPEN: Final = 10
+_MAX_OPEN: Final = 10
 _NOT_ENDED: Final = "not over, or not known"
 _AGAIN: Final = "run the same command to continue"
 _CANCELLED: Final = "cancelled: nobody is dialled any more"
@@ -221,9 +221,9 @@ def _lines(end: DialEnd) -> Iterator[tuple[str, str]]:
         yield f"  {command('resolve', statistics.name, end.ledger)}", style
     if end.open_calls:
         yield "not ended:", "bold"
-        for contact in end.open_calls[:_MOST_OPEN]:
+        for contact in end.open_calls[:_MAX_OPEN]:
             yield f"  {contact}", ""
-        if (more := len(end.open_calls) - _MOST_OPEN) > 0:
+        if (more := len(end.open_calls) - _MAX_OPEN) > 0:
             yield f"  and {more:,} more", ""
     if problem := end.problem or statistics.reason:
         yield redact(one_line(problem)), "red"

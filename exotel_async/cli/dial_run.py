@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _EVERY: Final = 1.0
 """Seconds between two updates of the display."""
 _BEING_DIALLED: Final = (AttemptState.INTENDED, AttemptState.IN_DOUBT, AttemptState.PLACED)
-_MOST_SHOWN: Final = 1000
+_MAX_SHOWN: Final = 1000
 _READ_AT_ONCE: Final = 1000
 _RINGING: Final = timedelta(minutes=2)
 """How long the phones of a call may ring at most, which its time limit does not include."""
@@ -297,7 +297,7 @@ class DialRun:
         """Return the campaign's attempts in these states, at most about 1000 of them."""
         found: list[OpenAttempt] = []
         after_id = ""
-        while self._campaign_id is not None and len(found) < _MOST_SHOWN:
+        while self._campaign_id is not None and len(found) < _MAX_SHOWN:
             page = await ledger.open_attempts(states, after_id, _READ_AT_ONCE)
             found += [one for one in page if one.contact.campaign_id == self._campaign_id]
             if len(page) < _READ_AT_ONCE:

@@ -28,7 +28,7 @@ from exotel_async.http.transport import Transport
 from exotel_async.http.urls import may_be_followed, redirected, takes_credentials
 from exotel_async.wire.responses import retry_after
 
-_MOST_REDIRECTS: Final = 5
+_MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -185,7 +185,7 @@ async def _follow(
 ) -> Download:
     """Make one attempt, following redirects."""
     url, secure, result = link, False, Download()
-    for _ in range(_MOST_REDIRECTS + 1):
+    for _ in range(_MAX_REDIRECTS + 1):
         if not await may_be_followed(url, transport.origin):
             return evolve(result, refused=True, problem="it points into a private network")
         plain = url[:6].lower() != "https:"
@@ -202,4 +202,4 @@ async def _follow(
         if following is None:
             return evolve(result, problem="it leads to something that is not a web address")
         url = following
-    return evolve(result, problem=f"it was redirected more than {_MOST_REDIRECTS} times")
+    return evolve(result, problem=f"it was redirected more than {_MAX_REDIRECTS} times")

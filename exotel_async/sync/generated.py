@@ -20,7 +20,7 @@ from exotel_async.sync.bases import (
 from exotel_async.sync.listeners import Progress, run_in_thread
 from exotel_async.sync.loop_call import run_in_loop
 from exotel_async.sync.source_reader import SourceReader
-from exotel_async.wire.call_query import MOST_SIDS
+from exotel_async.wire.call_query import MAX_SIDS
 
 if TYPE_CHECKING:
     import os
@@ -715,7 +715,7 @@ class Calls(Resource["AsyncCalls"]):
         since: datetime | None = None,
         until: datetime | None = None,
         concurrency: int = 8,
-        batch_size: int = MOST_SIDS,
+        batch_size: int = MAX_SIDS,
         on_progress: Callable[[FetchStatistics], object] | None = None,
         **options: Unpack[RequestOptions],
     ) -> CallResults:

@@ -23,7 +23,7 @@ from exotel_async.webhooks.arguments import (
 )
 from exotel_async.webhooks.asgi import (
     BODY_SECONDS,
-    MOST_BODY,
+    MAX_BODY,
     ClientGone,
     Receive,
     Refused,
@@ -102,7 +102,7 @@ class ExotelWebhooks(Registry):
         allowed_addresses: Iterable[str] | None = None,
         trusted_proxies: Iterable[str] = (),
         claims: ClaimStore | None = None,
-        max_body: int = MOST_BODY,
+        max_body: int = MAX_BODY,
         body_timeout: float = BODY_SECONDS,
         event_timeout: float = _EVENT_SECONDS,
         answer_timeout: float = _ANSWER_SECONDS,

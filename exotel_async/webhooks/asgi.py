@@ -19,7 +19,7 @@ from attrs import frozen
 from exotel_async.webhooks.body import media_type
 from exotel_async.webhooks.response import Response
 
-MOST_BODY: Final = 64 * 1024
+MAX_BODY: Final = 64 * 1024
 """Bytes. The longest callback observed has two thousand."""
 BODY_SECONDS: Final = 5.0
 

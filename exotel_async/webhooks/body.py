@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 
-MOST_FIELDS: Final = 1_000
+MAX_FIELDS: Final = 1_000
 """Values in one payload; a nested mapping or list counts in addition to its values."""
 HEARTBEAT_FACTOR: Final = 16
 """Factor by which a heartbeat, which lists the account's ExoPhones, may exceed other limits."""
@@ -37,7 +37,7 @@ _BRACKETED: Final = r"([^\[\]]+)((?:\[[^\[\]]*\])+)"
 _INDEX: Final = r"[0-9]{1,2}"
 
 
-def nest(fields: Iterable[tuple[str, str]], *, most: int = MOST_FIELDS) -> dict[str, Any]:
+def nest(fields: Iterable[tuple[str, str]], *, most: int = MAX_FIELDS) -> dict[str, Any]:
     """Return the fields of a form or a query by name, nested according to the brackets in names.
 
     If a name occurs twice the last value wins, also when it is once plain and once nested. `a[]` is
@@ -59,7 +59,7 @@ def nest(fields: Iterable[tuple[str, str]], *, most: int = MOST_FIELDS) -> dict[
     return {name: _listed(value) for name, value in root.items()}
 
 
-def check_size(document: dict[str, Any], *, most: int = MOST_FIELDS) -> None:
+def check_size(document: dict[str, Any], *, most: int = MAX_FIELDS) -> None:
     """Check a decoded JSON document against the limits of `nest`.
 
     Raises:
@@ -162,7 +162,7 @@ def require_parser() -> None:
         raise ConfigurationError(hint) from error
 
 
-def read_parts(body: bytes, content_type: str, *, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
+def read_parts(body: bytes, content_type: str, *, most: int = MAX_FIELDS) -> list[tuple[str, str]]:
     """Return name and value of each part, in order; a file's value is its content as text.
 
     Names and values are read as UTF-8; invalid bytes become the replacement character.
@@ -274,7 +274,7 @@ def read_body(
     body: bytes,
     content_type: str | None,
     *,
-    most: int = MOST_FIELDS,
+    most: int = MAX_FIELDS,
     list_name: str | None = None,
 ) -> dict[str, Any]:
     """Read the body of a status callback or a heartbeat.
@@ -320,13 +320,13 @@ def read_parameters(query: str | bytes) -> dict[str, str]:
     If a name occurs twice the last value wins.
 
     Raises:
-        InvalidWebhook: it has more than `MOST_FIELDS` fields, or is neither str nor bytes.
+        InvalidWebhook: it has more than `MAX_FIELDS` fields, or is neither str nor bytes.
     """
     return dict(_pairs(query))
 
 
 def _pairs(
-    query: str | bytes, most: int = MOST_FIELDS, *, argument: str = "query"
+    query: str | bytes, most: int = MAX_FIELDS, *, argument: str = "query"
 ) -> list[tuple[str, str]]:
     _check_type(argument, query, str, bytes, bytearray)
     if not isinstance(query, str):

@@ -28,8 +28,8 @@ from exotel_async.wire.validation import (
     whole,
 )
 
-_MOST_AT_ONCE: Final = 10  # the highest known to be in use; one integrator says 5
-_MOST_HEADERS: Final = 3
+_MAX_AT_ONCE: Final = 10  # the highest known to be in use; one integrator says 5
+_MAX_HEADERS: Final = 3
 _LONGEST_HEADERS: Final = 200  # bytes, of all headers together as sent
 _HEADER_PART: Final = r"[^&=\s\x00-\x20\x7f-\x9f\ud800-\udfff]+"
 _WORD: Final = r"[a-z]+(_[a-z]+)*"
@@ -51,9 +51,9 @@ def _headers(params: Mapping[str, str] | None) -> dict[str, str] | None:
         raise InvalidRequest("custom_params", type(params).__name__, "must be a mapping")
     parts = [part for pair in params.items() for part in pair]
     fine = all(isinstance(part, str) and re.fullmatch(_HEADER_PART, part) for part in parts)
-    if not fine or not 1 <= len(params) <= _MOST_HEADERS:
+    if not fine or not 1 <= len(params) <= _MAX_HEADERS:
         # The message must not show the values.
-        rule = f"must be 1 to {_MOST_HEADERS} names and values, without &, = and spaces"
+        rule = f"must be 1 to {_MAX_HEADERS} names and values, without &, = and spaces"
         raise InvalidRequest("custom_params", f"<{len(params)} of them>", rule)
     if len(_joined(params).encode()) > _LONGEST_HEADERS:
         rule = f"must be at most {_LONGEST_HEADERS} bytes in all"
@@ -178,7 +178,7 @@ class ConnectPlan:
             raise _unknown_music(self.music_on_hold)
         if self.playback is not None and not isinstance(self.playback, Playback):
             raise InvalidRequest("playback", type(self.playback).__name__, "must be Playback()")
-        whole("parallel_ringing", self.parallel_ringing, 1, _MOST_AT_ONCE)
+        whole("parallel_ringing", self.parallel_ringing, 1, _MAX_AT_ONCE)
         url("event_url", self.event_url)
         for name in self.extra or ():
             if name in self._content():

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from exotel_async.errors import ConfigurationError
 
-MOST_REMEMBERED: Final = 100_000
+MAX_REMEMBERED: Final = 100_000
 REMEMBERED_FOR: Final = timedelta(days=1)
 
 
@@ -63,7 +63,7 @@ class MemoryClaims:
     def __init__(
         self,
         *,
-        most: int = MOST_REMEMBERED,
+        most: int = MAX_REMEMBERED,
         remember: timedelta = REMEMBERED_FOR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

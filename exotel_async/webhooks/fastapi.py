@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from exotel_async.errors import ConfigurationError, InvalidWebhook
-from exotel_async.webhooks.asgi import BODY_SECONDS, MOST_BODY, Refused, read_callback
+from exotel_async.webhooks.asgi import BODY_SECONDS, MAX_BODY, Refused, read_callback
 from exotel_async.webhooks.body import HEARTBEAT_FACTOR
 from exotel_async.webhooks.events import DialEvent, StatusCallback
 from exotel_async.webhooks.heartbeat import Heartbeat
@@ -51,7 +51,7 @@ async def status_callback(request: Request) -> StatusCallback:
 
 async def heartbeat(request: Request) -> Heartbeat:
     """Read a heartbeat of ExoPhones."""
-    body, content_type = await _body(request, MOST_BODY * HEARTBEAT_FACTOR)
+    body, content_type = await _body(request, MAX_BODY * HEARTBEAT_FACTOR)
     return _read(lambda: Heartbeat.from_request(body, content_type))
 
 
@@ -60,7 +60,7 @@ async def dial_event(request: Request) -> DialEvent:
     return _read(lambda: DialEvent.from_query(_query(request)))
 
 
-async def _body(request: Request, most: int = MOST_BODY) -> tuple[bytes, str | None]:
+async def _body(request: Request, most: int = MAX_BODY) -> tuple[bytes, str | None]:
     try:
         return await read_callback(
             request.headers.raw, request.stream(), most=most, seconds=BODY_SECONDS
@@ -73,7 +73,7 @@ async def _body(request: Request, most: int = MOST_BODY) -> tuple[bytes, str | N
 
 def _query(request: Request) -> bytes:
     query: bytes = request.scope["query_string"]
-    if len(query) > MOST_BODY:
+    if len(query) > MAX_BODY:
         raise HTTPException(414)
     return query
 

@@ -17,7 +17,7 @@ from exotel_async.config import IST, check_time_zone
 from exotel_async.errors import InvalidWebhook
 from exotel_async.masking import outline
 from exotel_async.models.value import Value
-from exotel_async.webhooks.body import HEARTBEAT_FACTOR, MOST_FIELDS, read_body
+from exotel_async.webhooks.body import HEARTBEAT_FACTOR, MAX_FIELDS, read_body
 from exotel_async.webhooks.enums import HeartbeatStatus
 from exotel_async.webhooks.fields import event_key
 from exotel_async.wire.values import moment, word
@@ -91,7 +91,7 @@ class Heartbeat(Value):
                 extra `webhooks` is not installed.
         """
         check_time_zone(time_zone)
-        raw = read_body(body, content_type, most=MOST_FIELDS * HEARTBEAT_FACTOR, list_name="")
+        raw = read_body(body, content_type, most=MAX_FIELDS * HEARTBEAT_FACTOR, list_name="")
         fields = list(_fields(raw))
         found = [
             (-one.depth, _severity(status), status)

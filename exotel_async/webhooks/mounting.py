@@ -12,7 +12,7 @@ from exotel_async.webhooks.asgi import Target
 
 logger: Final = logging.getLogger("exotel_async")
 
-_MOST_SEGMENTS: Final = 16
+_MAX_SEGMENTS: Final = 16
 _SHORTEST_SECRET: Final = 16
 
 
@@ -102,7 +102,7 @@ class PrefixWatch:
         """Check a request that was rejected; `tails` are the ends of our URLs."""
         if self._has_logged:
             return
-        segments = f"{target.prefix}/{target.secret}/{target.tail}".split("/", _MOST_SEGMENTS)
+        segments = f"{target.prefix}/{target.secret}/{target.tail}".split("/", _MAX_SEGMENTS)
         for position, segment in enumerate(segments):
             tail = "/".join(segments[position + 1 :])
             if tail in tails and is_secret(segment):

@@ -22,9 +22,9 @@ from exotel_async.wire.request import Fields, Pairs, Request, get_request, pairs
 from exotel_async.wire.time_range import TimeRange
 from exotel_async.wire.validation import all_of, flag, minutes, one_of, several, whole_number
 
-MOST_SIDS: Final = 100
+MAX_SIDS: Final = 100
 """Maximum SIDs in a query. Documented (VOICE_V1 3)."""
-MOST_NUMBERS: Final = 5
+MAX_NUMBERS: Final = 5
 """Maximum numbers in a filter. Documented (VOICE_V1 3)."""
 LARGEST_PAGE: Final = 100
 """Maximum calls on a page. Documented (VOICE_V1 3)."""
@@ -225,7 +225,7 @@ def probe() -> Request:
 def _sids(sids: Iterable[str] | None) -> str | None:
     if sids is None:
         return None
-    return _joined("sids", list(dict.fromkeys(map(_sid, several(sids)))), MOST_SIDS, "SIDs")
+    return _joined("sids", list(dict.fromkeys(map(_sid, several(sids)))), MAX_SIDS, "SIDs")
 
 
 def _sid(sid: object) -> str:
@@ -241,7 +241,7 @@ def _numbers(argument: str, numbers: str | Iterable[str] | None) -> str | None:
     read = normalize_exophone if argument == "exophone" else normalize_shown
     given: list[Any] = list(several(numbers))
     known = list(dict.fromkeys(read(number, argument) for number in given))
-    return _joined(argument, known, MOST_NUMBERS, "numbers")
+    return _joined(argument, known, MAX_NUMBERS, "numbers")
 
 
 def _joined(argument: str, values: Sequence[str], most: int, what: str) -> str:

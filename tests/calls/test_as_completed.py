@@ -155,7 +155,7 @@ async def test_it_is_read_as_it_comes(emulator: Emulator, exotel: AsyncExotel) -
 async def test_it_is_read_no_further_than_there_is_room(
     emulator: Emulator, exotel: AsyncExotel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(as_completed, "MOST_WATCHED", 50)
+    monkeypatch.setattr(as_completed, "MAX_WATCHED", 50)
     read: list[str] = []
 
     def endless() -> Iterator[str]:

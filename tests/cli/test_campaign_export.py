@@ -235,7 +235,7 @@ def test_a_workbook_has_text_as_text_and_numbers_and_times_as_such(tmp_path: Pat
 def test_a_sheet_has_so_many_rows_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert campaign_tables.MOST_ROWS == 2**20 - 1
+    assert campaign_tables.MAX_ROWS == 2**20 - 1
     with (
         pytest.raises(Refusal, match=r"1,048,576 rows .* too many .* --format csv"),
         workbook(tmp_path / "x.xlsx", RESULTS, 2**20),
@@ -448,7 +448,7 @@ def test_one_that_is_cut_short_leaves_nothing_behind(
 def test_too_many_for_a_sheet_is_said_before_anything_is_written(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(campaign_tables, "MOST_ROWS", 1)
+    monkeypatch.setattr(campaign_tables, "MAX_ROWS", 1)
     filled(place, numbers(2), [REACHED] * 2)
     ended = commanded(capsys, "export", "diwali", "-o", "x.xlsx")
     assert ended.code == 1

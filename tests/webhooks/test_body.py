@@ -26,7 +26,7 @@ from exotel_async.webhooks import (
     WhisperRequest,
 )
 from exotel_async.webhooks.body import (
-    MOST_FIELDS,
+    MAX_FIELDS,
     MediaType,
     check_size,
     media_type,
@@ -106,9 +106,9 @@ def test_deep_json() -> None:
 
 @pytest.mark.parametrize("joint", ["&", "&a[x]=1&"])
 def test_many_fields(joint: str) -> None:
-    with pytest.raises(InvalidWebhook, match=f"more than {MOST_FIELDS}"):
+    with pytest.raises(InvalidWebhook, match=f"more than {MAX_FIELDS}"):
         read_query(joint.join(["a=1"] * 2000))
-    with pytest.raises(InvalidWebhook, match=f"more than {MOST_FIELDS}"):
+    with pytest.raises(InvalidWebhook, match=f"more than {MAX_FIELDS}"):
         read_query(b"&" * 1_000_000)
 
 
@@ -202,9 +202,9 @@ def test_no_boundary(content_type: str) -> None:
 
 
 def test_many_parts() -> None:
-    parts = [part(f"a{n}", "1") for n in range(MOST_FIELDS)]
-    assert len(read_body(multipart(*parts), MULTIPART)) == MOST_FIELDS
-    with pytest.raises(InvalidWebhook, match=f"more than {MOST_FIELDS}"):
+    parts = [part(f"a{n}", "1") for n in range(MAX_FIELDS)]
+    assert len(read_body(multipart(*parts), MULTIPART)) == MAX_FIELDS
+    with pytest.raises(InvalidWebhook, match=f"more than {MAX_FIELDS}"):
         read_body(multipart(*parts, part("b", "1")), MULTIPART)
 
 

@@ -14,7 +14,7 @@ from exotel_async.errors import InvalidWebhook
 from exotel_async.webhooks.body import (
     DEEPEST,
     HEARTBEAT_FACTOR,
-    MOST_FIELDS,
+    MAX_FIELDS,
     check_size,
     nest,
     rows,
@@ -69,7 +69,7 @@ def test_too_deep(depth: int, bracket: str) -> None:
 
 
 def test_too_many() -> None:
-    assert len(nest((f"a{n}", "x") for n in range(MOST_FIELDS))) == MOST_FIELDS
+    assert len(nest((f"a{n}", "x") for n in range(MAX_FIELDS))) == MAX_FIELDS
     endless = ((f"a{n}", "x") for n in iter(int, 1))
     with pytest.raises(InvalidWebhook, match="more than"):
         nest(endless)
@@ -85,7 +85,7 @@ def test_an_index_costs_no_more_than_a_word() -> None:
 
 
 def test_free_indices_are_found_in_no_time() -> None:
-    most = MOST_FIELDS * HEARTBEAT_FACTOR
+    most = MAX_FIELDS * HEARTBEAT_FACTOR
     taken = [(f"a[{n}]", "x") for n in range(most // 2, most)]
     started = time.process_time()  # whatever else the machine does
     nested = nest([*taken, *[("a[]", "x")] * (most // 2)], most=most)
@@ -146,11 +146,11 @@ def leaves(value: Any) -> list[str]:
 
 def test_documents_are_held_to_the_same_limits() -> None:
     check_size({})
-    check_size({"a": [{"b": "c"}] * (MOST_FIELDS // 2 - 1)})
+    check_size({"a": [{"b": "c"}] * (MAX_FIELDS // 2 - 1)})
     for document in (
-        {"a": [0] * MOST_FIELDS},
-        {str(n): 0 for n in range(MOST_FIELDS + 1)},
-        {"a": {"b": [0] * (MOST_FIELDS - 1)}},
+        {"a": [0] * MAX_FIELDS},
+        {str(n): 0 for n in range(MAX_FIELDS + 1)},
+        {"a": {"b": [0] * (MAX_FIELDS - 1)}},
     ):
         with pytest.raises(InvalidWebhook, match="more than"):
             check_size(document)

@@ -57,7 +57,7 @@ _MALFORMED_NUMBERS: Final = frozenset({
 DIGIT_OR_STAND_IN: Final = r"[\dOolIXx*#]"
 
 _EXACT: Final = 2**53  # up to here, floats represent all whole numbers
-_MOST_DIGITS: Final = 15
+_MAX_DIGITS: Final = 15
 _LONGEST: Final = 200  # characters, enough for several numbers with labels
 _SIGNIFICANT: Final = 6  # digits that are left in 9.81231E+09
 
@@ -230,7 +230,7 @@ def _digits_of(cell: Cell) -> str:
         return "0"
     if cell < 0:
         raise BadCell(_NEGATIVE)
-    if cell >= 10**_MOST_DIGITS:
+    if cell >= 10**_MAX_DIGITS:
         raise BadCell(_LONG)
     if cell != int(cell):
         raise BadCell(_FRACTION)
@@ -340,7 +340,7 @@ def _dialable(written: str) -> str:
     digits = re.sub("[^0-9]", "", written)
     if len(set(digits)) == 1 and len(digits) > 6:
         raise NotDialled(_PLACEHOLDER, digits)
-    if len(digits) < 3 or (len(digits) > _MOST_DIGITS and written == digits):
+    if len(digits) < 3 or (len(digits) > _MAX_DIGITS and written == digits):
         raise BadCell(_short(digits) if len(digits) < 3 else _LONG)
     try:
         number = normalize_number(written)
