@@ -158,18 +158,18 @@ class Limiter:
 
     # For subclasses.
 
-    def _keeps(self, priority: Priority, now: float) -> int:
+    def _reserved_permits(self, priority: Priority, now: float) -> int:
         """Return how many free permits are kept from requests of this priority."""
         raise NotImplementedError
 
-    def _held_up(self, priority: Priority) -> None:
+    def _next_must_wait(self, priority: Priority) -> None:
         """Handle that the next request of this priority has to wait."""
 
     def _pause(self, permit: IssuedPermit, outcome: RequestOutcome, now: float) -> None:
         """Handle an outcome that asks for a pause."""
         raise NotImplementedError
 
-    def _took(self, now: float) -> None:
+    def _request_accepted(self, now: float) -> None:
         """Handle that the service has accepted a request."""
 
     # The queue.
@@ -185,7 +185,7 @@ class Limiter:
                 break
             lane.pop().set_result(self._grant(now))
         if lane is not None:
-            self._held_up(lane.priority)
+            self._next_must_wait(lane.priority)
 
     async def _pace(self) -> None:
         """Let requests through one by one, as long as tokens are all they have to wait for."""
@@ -203,13 +203,13 @@ class Limiter:
                     lane.pop().set_result(self._grant(now))
         self._pacing = None
         if lane is not None:
-            self._held_up(lane.priority)
+            self._next_must_wait(lane.priority)
 
     def _admits(self, priority: Priority, now: float) -> bool:
         window = self._window
         if self._gate.until is not None or window.in_flight >= self._max_in_flight:
             return False
-        return window.free > self._keeps(priority, now)
+        return window.free > self._reserved_permits(priority, now)
 
     def _grant(self, now: float) -> IssuedPermit:
         if self._started is None:
@@ -283,7 +283,7 @@ class Limiter:
             self._gate.answer(permit.epoch, outcome)
             if outcome.status is not None:
                 self._tally.add(now)
-                self._took(now)
+                self._request_accepted(now)
         # A spent permit is not free yet: it lets a waiter in only if too many were in flight.
         if not outcome.written or window.in_flight + 1 >= self._max_in_flight:
             self._serve()
@@ -293,7 +293,7 @@ class Limiter:
         self._gate.give_up(permit.epoch)
         self._serve()
 
-    def _is_pressed(self, now: float) -> bool:
+    def _budget_is_short(self, now: float) -> bool:
         """Return whether requests had to wait for the budget, that is, it was fully used."""
         if self._learned_limit is None and now - self._last_clear < self.rate.per / 2:
             return False  # a burst may wait for tokens while there are permits for all of it

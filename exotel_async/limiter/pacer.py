@@ -103,7 +103,7 @@ class Pacer:
         self._count_drawn(time())
         return not self._pays_debt()
 
-    def follow(self, pace: float, burst: float) -> bool:
+    def set_pace(self, pace: float, burst: float) -> bool:
         """Keep to a pace and a burst decided elsewhere; tokens saved up stay.
 
         The pace is above zero, in requests per second; the burst is at least 1.
@@ -120,11 +120,11 @@ class Pacer:
         self._fill(level, now)
         return True
 
-    def let_ahead(self, number: int) -> None:
+    def allow_without_token(self, number: int) -> None:
         """Let the next `number` interactive requests, and no more, go without a token."""
         self._ahead = number
 
-    def charge(self, number: int) -> None:
+    def add_debt(self, number: int) -> None:
         """Spend the next `number` tokens on requests that were let ahead elsewhere."""
         self.owed += number
 

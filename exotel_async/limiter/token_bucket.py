@@ -80,7 +80,7 @@ class TokenBucket(Limiter):
         if memory.superseded:
             MEMORIES.warn(memory)
 
-    def _keeps(self, priority: Priority, now: float) -> int:
+    def _reserved_permits(self, priority: Priority, now: float) -> int:
         # Without permits kept for them, interactive requests wait at the end of each window.
         if priority is not Priority.BULK or now - self._last_interactive >= self.rate.per:
             return 0
@@ -103,12 +103,14 @@ class TokenBucket(Limiter):
         # has another budget.
         early = self._started is None or now - self._started < self.rate.per
         count = self._tally.count(now)
-        if self._is_pressed(now) and self._learned.refused(count, now, early=early, again=again):
+        if self._budget_is_short(now) and self._learned.refused(
+            count, now, early=early, again=again
+        ):
             self._keep_to_learned()
         if not again and (count or not early):
             self._pacer.slow_down(strict=not early)
 
-    def _took(self, now: float) -> None:
+    def _request_accepted(self, now: float) -> None:
         if self._learned.accepted(self._tally.count(now), now):
             self._keep_to_learned()
         self._remember(now)

@@ -86,7 +86,7 @@ class LeasedBucket(Limiter):
 
     # The window: the permits held may be used while the lease is valid.
 
-    def _keeps(self, priority: Priority, now: float) -> int:
+    def _reserved_permits(self, priority: Priority, now: float) -> int:
         if not self._lease.is_valid:
             return self._window.size - self._without_lease(now)
         # The next free permit, in any process, goes to an interactive request.
@@ -103,7 +103,7 @@ class LeasedBucket(Limiter):
             return most
         return min(most, self._window.size)
 
-    def _held_up(self, priority: Priority) -> None:
+    def _next_must_wait(self, priority: Priority) -> None:
         if not self._lease.is_valid or (self._gate.awaits_ledger and self._window.free > 0):
             self._call()
         elif priority is Priority.INTERACTIVE:
@@ -155,7 +155,7 @@ class LeasedBucket(Limiter):
                 status=outcome.status or 0,
                 after=outcome.retry_after,
                 longest=self._gate.longest_pause(outcome),
-                pressed=self._is_pressed(now),
+                pressed=self._budget_is_short(now),
             )
         )
         self._call()
@@ -225,8 +225,8 @@ class LeasedBucket(Limiter):
             self._opens_at = now + self._known.opens_in
         if answer["pace"] > 0:
             self._set_pace(answer["pace"] * SECOND, answer["burst"])
-        self._pacer.let_ahead(answer["ahead"])
-        self._pacer.charge(answer["charge"])
+        self._pacer.allow_without_token(answer["ahead"])
+        self._pacer.add_debt(answer["charge"])
         self._to_give = max(self._to_give, answer["give"])
         if not self._refusals:
             self._gate.apply_answer(answer["gate"], now)
@@ -308,7 +308,7 @@ class LeasedBucket(Limiter):
         return self._queue.waiting(Priority.INTERACTIVE) == 0
 
     def _set_pace(self, pace: float, burst: float) -> None:
-        if self._pacer.follow(pace, burst) and self._pacing is not None:
+        if self._pacer.set_pace(pace, burst) and self._pacing is not None:
             self._pacing.cancel()
             self._pacing = None
 

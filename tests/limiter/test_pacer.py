@@ -164,7 +164,7 @@ def test_a_pace_decided_elsewhere_keeps_what_is_saved_up() -> None:
         pacer = Pacer(RateLimit(120, per=60, burst=10))
         for _ in range(4):
             assert pacer.take_at_once(INTERACTIVE, now())
-        assert pacer.follow(1.0, 8.0)
+        assert pacer.set_pace(1.0, 8.0)
         assert pacer.pace == 1.0
         left = at_once(pacer)
         await asyncio.sleep(3.01)
@@ -176,7 +176,7 @@ def test_a_pace_decided_elsewhere_keeps_what_is_saved_up() -> None:
 def test_a_pace_decided_elsewhere_that_is_the_same_is_no_change() -> None:
     async def main() -> list[bool]:
         pacer = Pacer(RateLimit(120, per=60))
-        return [pacer.follow(*told) for told in ((1.0, 8.0), (1.0, 8.0), (1.0, 7.0), (2.0, 7.0))]
+        return [pacer.set_pace(*told) for told in ((1.0, 8.0), (1.0, 8.0), (1.0, 7.0), (2.0, 7.0))]
 
     assert run(main()) == [True, False, True, True]
 
@@ -185,7 +185,7 @@ def test_bulk_pays_for_what_was_taken_before_a_pace_was_decided_elsewhere() -> N
     async def main() -> list[float]:
         pacer = Pacer(RateLimit(120, per=60, burst=10))
         at_once(pacer)
-        pacer.follow(4.0, 10.0)
+        pacer.set_pace(4.0, 10.0)
         return await take_for(pacer, 3.1, BULK)
 
     assert run(main()) == pytest.approx([2.25, 2.5, 2.75, 3.0], abs=0.01)
@@ -195,7 +195,7 @@ def test_after_a_smaller_burst_was_decided_elsewhere_no_more_than_that_is_owed()
     async def main() -> list[float]:
         pacer = Pacer(RateLimit(120, per=60, burst=10))
         at_once(pacer)
-        pacer.follow(1.0, 2.0)
+        pacer.set_pace(1.0, 2.0)
         return await take_for(pacer, 3.5)
 
     assert run(main()) == pytest.approx([1, 2, 3], abs=0.01)
@@ -204,7 +204,7 @@ def test_after_a_smaller_burst_was_decided_elsewhere_no_more_than_that_is_owed()
 def test_bulk_goes_by_the_burst_decided_elsewhere() -> None:
     async def main() -> int:
         pacer = Pacer(RateLimit(120, per=60, burst=10))
-        pacer.follow(1.0, 20.0)
+        pacer.set_pace(1.0, 20.0)
         return at_once(pacer, BULK)
 
     assert run(main()) == 4
@@ -214,7 +214,7 @@ def test_those_let_ahead_need_no_token_and_bulk_is_never_among_them() -> None:
     async def main() -> None:
         pacer = Pacer(RateLimit(120, per=60, burst=3))
         at_once(pacer)
-        pacer.let_ahead(2)
+        pacer.allow_without_token(2)
         assert not pacer.take_at_once(BULK, now())
         assert at_once(pacer, INTERACTIVE) == 2
 
@@ -224,12 +224,12 @@ def test_those_let_ahead_need_no_token_and_bulk_is_never_among_them() -> None:
 def test_tokens_that_are_owed_go_to_nobody_here() -> None:
     async def main() -> None:
         pacer = Pacer(RateLimit(120, per=60, burst=5))
-        pacer.charge(1)
-        pacer.charge(2)
+        pacer.add_debt(1)
+        pacer.add_debt(2)
         assert pacer.owed == 3
         assert at_once(pacer) == 5 - 3
         assert pacer.owed == 0
-        pacer.charge(2)
+        pacer.add_debt(2)
         began = now()
         taken = await take_for(pacer, 2.01)
         assert [when - began for when in taken] == pytest.approx([1.5, 2.0], abs=0.01)
