@@ -195,7 +195,7 @@ class AsyncExotel:
             retry=policy,
             on_orphaned_call=on_orphaned_call,
             on_event=on_event,
-            leave_limiters=None if shared is None else shared.aclose,
+            release_limiters=None if shared is None else shared.aclose,
         )
         self._account_sid = credentials.account_sid
         self._time_zone = time_zone

@@ -18,7 +18,7 @@ _PLAIN: Final = "must be a plain function: it is called, not awaited"
 logger: Final = logging.getLogger("exotel_async")
 
 
-def tell(listener: Callable[..., T], *what: object) -> T | None:
+def call_listener(listener: Callable[..., T], *what: object) -> T | None:
     """Call a listener, and return its result. What it raises is logged, and None is returned."""
     try:
         return listener(*what)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 
 SECRET = "emulator-token +919812300001"
 
@@ -38,7 +38,7 @@ class Listener:
 def test_the_log_names_a_listener_without_what_it_holds(
     listener: Callable[..., Any], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert tell(listener, 1) is None
+    assert call_listener(listener, 1) is None
     [record] = caplog.records
     assert record.getMessage() == f"The listener {name} has failed"
 
@@ -50,7 +50,7 @@ def test_nothing_it_raises_gets_further(
     def listener() -> None:
         raise raised
 
-    assert tell(listener) is None
+    assert call_listener(listener) is None
     assert len(caplog.records) == 1
 
 
@@ -61,7 +61,7 @@ def test_ctrl_c_in_it_is_not_lost() -> None:
         raise KeyboardInterrupt
 
     def wait() -> None:
-        told.append(tell(listener))
+        told.append(call_listener(listener))
         while True:
             time.sleep(0.01)
 

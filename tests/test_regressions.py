@@ -218,7 +218,7 @@ def test_many_refusals_and_tries_overflow_nothing() -> None:
 
     run(main())
     policy = RetryPolicy(attempts=9999, total=1e6)
-    judged = verdict(Facts(once=False, written=False, tries=5000), policy, jitter=1.0)
+    judged = verdict(Facts(must_not_repeat=False, written=False, tries=5000), policy, jitter=1.0)
     assert judged == Retry(policy.backoff_cap)
 
 

@@ -65,7 +65,7 @@ def test_a_session_takes_them_all() -> None:
         **GIVEN, timeout=10, rate_limit=400, exophone_rate_limit=30, retry=3, region="singapore"
     )
     assert exotel._pipeline.retry.attempts == 4
-    assert exotel._pipeline.transport.late == 10
+    assert exotel._pipeline.transport.may_arrive_for == 10
     assert exotel._pipeline.transport.host == ("api.exotel.com", None)
 
 

@@ -122,7 +122,7 @@ class CallChanges:
         for window in time_range.windows(newest_first=False):
             reader = CursorReader(self._source, self._options, self._query, window)
             while (page := await reader.next_page()) is not None:
-                yield reading, self._query.chosen(page)
+                yield reading, self._query.filtered(page)
         reading.end(time_range.until)
 
     def _without_gap(self, time_range: TimeRange, before: Checkpoint) -> TimeRange:

@@ -205,7 +205,7 @@ class Dials(ResultStream[DialOutcome]):
         for outcome in results:
             how = outcome.call or outcome.error
             if isinstance(how, Call | CallOutcomeUnknown):
-                self._pipeline.orphans.tell(how, self._plan.target_of(outcome.target))
+                self._pipeline.orphans.report(how, self._plan.target_of(outcome.target))
 
     async def _work(self) -> None:
         while (taken := await self._take()) is not None:

@@ -87,7 +87,7 @@ class RecordingFetcher:
                         await part.discard()
             raise asyncio.CancelledError
 
-        task = self._pipeline.own(run)
+        task = self._pipeline.run_task(run)
         # If the caller is cancelled, nobody retrieves the exception, and asyncio would log it.
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
@@ -124,12 +124,14 @@ class RecordingFetcher:
                 bounds=self._bounds,
                 policy=self._pipeline.retry,
             )
-            if result.whole and result.size:
+            if result.is_complete and result.size:
                 return
             await sink.discard()
             failure = self._failure(call, result, tries)
             refused = result.refused and result.status in {None, 200}
-            if sink.spent or not (result.whole or result.status in _REFUSED or refused):
+            if sink.cannot_restart or not (
+                result.is_complete or result.status in _REFUSED or refused
+            ):
                 break
         if failure is None:
             assert call is not None  # noqa: S101 - a link is there
@@ -150,7 +152,7 @@ class RecordingFetcher:
                 content_type=result.headers.get("content-type"),
                 excerpt="",
             )
-        if status is None or (status == 200 and not result.whole):
+        if status is None or (status == 200 and not result.is_complete):
             said = f"{named} could not be downloaded from {result.host}: {result.problem}"
             if result.written:
                 return RequestTimeout(said, attempts=tries)

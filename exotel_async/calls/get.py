@@ -141,7 +141,7 @@ class Coalescer:
         try:
             while queue.unserved:
                 queue.senders.append(
-                    self._pipeline.own(partial(self._send_batch, queue), shared=True)
+                    self._pipeline.run_task(partial(self._send_batch, queue), shared=True)
                 )
         except ConfigurationError as error:  # the session is closed
             queue.refuse_all(error)

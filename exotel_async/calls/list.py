@@ -192,7 +192,7 @@ class CallRecords:
             concurrency = min(concurrency, math.ceil(reading.left / self._query.page_size))
         async with aclosing(self._read(concurrency, reading)) as pages:
             async for found in pages:
-                page = self._query.chosen(found)
+                page = self._query.filtered(found)
                 if not page.calls:
                     continue
                 reading.any_given = True

@@ -49,7 +49,7 @@ class Recording:
         """
         if self._begun is not None:
             raise RuntimeError("a recording can be read once: open it again")
-        task = self._pipeline.own(self._run)
+        task = self._pipeline.run_task(self._run)
         handover = _Handover()
         self._begun = handover, task
         try:
@@ -124,11 +124,11 @@ class _Handover:
         self.size: int | None = None
 
     @property
-    def spent(self) -> bool:
+    def cannot_restart(self) -> bool:
         """Whether any bytes were handed on, so that the request must not be retried."""
         return self.opened.done()
 
-    def headed(self, headers: Mapping[str, str]) -> None:
+    def got_headers(self, headers: Mapping[str, str]) -> None:
         """Record what the response headers say about the file."""
         length = headers.get("content-length", "")
         self.content_type = headers.get("content-type")

@@ -17,8 +17,8 @@ from exotel_async.calls.list_pages import PageFetcher
 from exotel_async.calls.reconcile_claims import LostDial, LostDials
 from exotel_async.calls.reconcile_evidence import Evidence, Records
 from exotel_async.calls.reconcile_scan import DialWindow, RecordScanner
-from exotel_async.calls.seen import SeenCalls, of_account
-from exotel_async.calls.wait_state import is_passing
+from exotel_async.calls.seen import SeenCalls, account_state
+from exotel_async.calls.wait_state import is_transient
 from exotel_async.config import Priority, SendOptions
 from exotel_async.errors import (
     CallOutcomeUnknown,
@@ -120,7 +120,7 @@ class Reconciler:
     def _evidence(self) -> Evidence:
         # Made on first use: it needs the running loop, which there may not be yet in `__init__`.
         account = self._pipeline.account
-        dials = of_account(account, "lost dials", lambda: LostDials(SeenCalls(account)))
+        dials = account_state(account, "lost dials", lambda: LostDials(SeenCalls(account)))
         return Evidence(self._pipeline.server_clock, dials, self._pipeline.dials.as_lost)
 
     @property
@@ -331,4 +331,4 @@ class Reconciler:
 
 def _may_retry(failure: ExotelError, failures: int) -> bool:
     """Return whether to go on after a failure, the last of `failures` in a row."""
-    return is_passing(failure) and failures < _FAILURES_BORNE
+    return is_transient(failure) and failures < _FAILURES_BORNE

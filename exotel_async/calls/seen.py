@@ -66,13 +66,13 @@ class SeenCalls:
     def _dialled(self) -> OrderedDict[str, None]:
         if self._account is None:
             return self._own
-        return of_account(self._account, "dialled", OrderedDict)
+        return account_state(self._account, "dialled", OrderedDict)
 
 
 _kept: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
-def of_account(account: Hashable, name: str, make: Callable[[], T]) -> T:
+def account_state(account: Hashable, name: str, make: Callable[[], T]) -> T:
     """Return the named object shared by an account's sessions in the running loop.
 
     It is made on first use.

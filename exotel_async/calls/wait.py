@@ -28,10 +28,10 @@ from exotel_async.calls.wait_state import (
     WaitOptions,
     internal_error,
     is_available,
-    is_enough,
     is_over,
-    is_passing,
+    is_transient,
     may_check,
+    satisfies,
     urgency,
 )
 from exotel_async.config import Priority, SendOptions
@@ -103,7 +103,7 @@ class CallWatcher:
         self._pipeline.check_loop()
         now = asyncio.get_running_loop().time()
         reported, ended = self._reported.get(sid, (None, None))
-        if reported is not None and is_enough(reported, terms):
+        if reported is not None and satisfies(reported, terms):
             deliver(reported)
             return None
         seen = reported is not None or self._seen.was_dialled(sid) or self._seen.is_live(sid)
@@ -412,7 +412,7 @@ class CallWatcher:
                 waiter.missing += 1
                 if waiter.missing < _VANISHED_AFTER:
                     continue
-            elif is_passing(error):
+            elif is_transient(error):
                 waiter.failures += 1
                 if waiter.failures < _FAILURES_BORNE:
                     retried = (error,)

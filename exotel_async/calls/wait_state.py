@@ -105,7 +105,7 @@ def may_check(waiting: Iterable[Waiter]) -> bool:
     return any(one.rounds >= one.check_after for one in waiting)
 
 
-def is_passing(error: ExotelError) -> bool:
+def is_transient(error: ExotelError) -> bool:
     """Return whether a failed poll may succeed next time, judging by its error."""
     timed_out = isinstance(error, APIError) and error.status == 408
     return timed_out or isinstance(error, _PASSING)
@@ -121,7 +121,7 @@ def is_available(call: Call, terms: WaitOptions) -> bool:
     )
 
 
-def is_enough(call: Call, terms: WaitOptions) -> bool:
+def satisfies(call: Call, terms: WaitOptions) -> bool:
     """Return whether a call that is over has all that is waited for."""
     return is_available(call, terms) and (not terms.details or call.details is not None)
 

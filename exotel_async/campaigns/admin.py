@@ -236,7 +236,7 @@ class CampaignAdmin:
         Raises:
             InvalidRequest: one is not a phone number. None of them was put on the list.
         """
-        identities = listed_as(numbers)
+        identities = do_not_call_identities(numbers)
         short_text("reason", reason, _LONGEST_REASON)
         if self._state is not None:
             self._state.block_numbers(identities)
@@ -250,7 +250,7 @@ class CampaignAdmin:
         Raises:
             InvalidRequest: one is not a phone number. None of them was taken off.
         """
-        identities = listed_as(numbers)
+        identities = do_not_call_identities(numbers)
         await self._ledger.allow(identities)
         if self._state is not None:
             self._state.unblock_numbers(identities)
@@ -319,7 +319,7 @@ def _whom(contact: object) -> tuple[str, str | None]:
     raise InvalidRequest("contact", type(contact).__name__, rule)
 
 
-def listed_as(numbers: object) -> list[str]:
+def do_not_call_identities(numbers: object) -> list[str]:
     """Return the identities under which these numbers may be on the do-not-call list.
 
     A foreign number may be written without its plus, on the list or in a campaign.

@@ -232,7 +232,7 @@ class Dialing:
         state.circuit.failed(now, reason, was_probe=attempt.is_probe)
         if attempt.state is not AttemptState.INTENDED:
             return
-        late = state.parts.pipeline.transport.late
+        late = state.parts.pipeline.transport.may_arrive_for
         state.attempts.lost(attempt, str(error), state.clock.now_ms() + round(late * 1000))
         state.in_doubt.search(attempt, error)
 

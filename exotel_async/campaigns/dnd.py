@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exotel_async.calls.wait_state import is_passing
+from exotel_async.calls.wait_state import is_transient
 from exotel_async.campaigns.clock import to_ms
 from exotel_async.campaigns.errors import LedgerUnavailable
 from exotel_async.campaigns.order import number_of
@@ -74,7 +74,7 @@ class DndRegister:
             )
         except ExotelError as error:
             logger.info("A number could not be looked up in the DND register: %s", error)
-            if is_passing(error):
+            if is_transient(error):
                 running.hold_up(asyncio.get_running_loop().time() + _AGAIN)
             else:
                 running.listed[contact.id] = False  # Exotel itself checks the dial

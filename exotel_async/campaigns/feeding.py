@@ -178,7 +178,7 @@ class Feeding:
         if since - self._last_beat < _BEAT and state.owns_ledger() and state.ledger_error is None:
             return
         try:
-            await state.ledger.beat(state.clock.now_ms())
+            await state.ledger.renew_lease(state.clock.now_ms())
         except LedgerLost as error:
             state.ownership_lost()
             state.fail(error)

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from exotel_async.calls.reconcile import CallAmbiguous, CallFound
-from exotel_async.calls.seen import of_account
+from exotel_async.calls.seen import account_state
 from exotel_async.calls.wait_state import LONGEST_CALL, SETTLED_AFTER
 from exotel_async.campaigns.clock import ExotelClock, from_ms
 from exotel_async.campaigns.words import ContactState
@@ -68,7 +68,7 @@ class InDoubt:
     @cached_property
     def _errors(self) -> dict[str, CallOutcomeUnknown]:
         """The errors of the dials of attempts in doubt, by attempt id."""
-        return of_account(self._parts.pipeline.account, "errors of attempts", dict)
+        return account_state(self._parts.pipeline.account, "errors of attempts", dict)
 
     def search(self, attempt: LiveAttempt, error: CallOutcomeUnknown | None = None) -> None:
         """Search for the call of an attempt in doubt, until it is found or certainly absent.

@@ -103,7 +103,7 @@ class Ledger(LedgerReader):
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def is_made(self) -> bool:
+    async def exists(self) -> bool:
         """Return whether the database has a ledger, without creating or changing anything.
 
         The ledger need not be open.
@@ -112,7 +112,7 @@ class Ledger(LedgerReader):
             ConfigurationError: it is not a database, or a package is missing.
             LedgerUnavailable: it cannot be read.
         """
-        return await asyncio.to_thread(self._database.is_made)
+        return await asyncio.to_thread(self._database.exists)
 
     async def open(self) -> None:
         """Open the database, and migrate its schema to this version. It may be open already.
@@ -176,7 +176,7 @@ class Ledger(LedgerReader):
         self._dialer = entered
         return None
 
-    async def beat(self, now: int) -> None:
+    async def renew_lease(self, now: int) -> None:
         """Renew the lease of the dialer.
 
         Raises:
@@ -184,11 +184,13 @@ class Ledger(LedgerReader):
         """
         dialer = self._own
 
-        def beat(connection: Connection) -> bool:
+        def renew(connection: Connection) -> bool:
             # If the lock was lost with its connection, take it again, unless another has it.
-            return self._database.acquire_lock() and ledger_dialers.beat(connection, dialer, now)
+            return self._database.acquire_lock() and ledger_dialers.renew_lease(
+                connection, dialer, now
+            )
 
-        if not await self._writer.do(Urgency.CLAIM, beat):
+        if not await self._writer.do(Urgency.CLAIM, renew):
             raise LedgerLost("another dialer has taken over the ledger")
 
     async def unlock(self, now: int) -> None:

@@ -118,7 +118,7 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
     return dialer
 
 
-def beat(connection: Connection, dialer: str, now: int) -> bool:
+def renew_lease(connection: Connection, dialer: str, now: int) -> bool:
     """Renew the lease of a dialer. Return whether it still has the ledger."""
     sign: dict[str, Any] = {"dialer": dialer, "until": now + _LEASE_MS}
     return connection.execute(_BEAT, sign).rowcount == 1

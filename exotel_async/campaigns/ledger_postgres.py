@@ -69,7 +69,7 @@ class Postgres:
         # The query of the URL may hold another password.
         return self._url.set(drivername="postgresql", query={}).render_as_string()
 
-    def is_made(self) -> bool:
+    def exists(self) -> bool:
         """Return whether the database has a ledger, without creating anything."""
         try:
             connection = self.connect(to_read=True)

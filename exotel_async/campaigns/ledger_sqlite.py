@@ -61,7 +61,7 @@ class SQLite:
     def __str__(self) -> str:
         return str(self.path)
 
-    def is_made(self) -> bool:
+    def exists(self) -> bool:
         """Return whether the file has a ledger, without creating or changing it."""
         try:
             if not self.path.exists():

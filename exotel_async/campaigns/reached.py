@@ -7,7 +7,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from exotel_async.calls.wait_state import WaitOptions, call_is_settled, is_enough, is_over
+from exotel_async.calls.wait_state import WaitOptions, call_is_settled, is_over, satisfies
 from exotel_async.models import Call, CallDetails, CallStatus
 from exotel_async.models.value import Value
 from exotel_async.wire.validation import length_of_time
@@ -58,7 +58,7 @@ class Reached(Value):
         """
         if not is_over(call):
             return None
-        details = call.details if settled or is_enough(call, _WITH_DETAILS) else None
+        details = call.details if settled or satisfies(call, _WITH_DETAILS) else None
         # Exotel's sources disagree on which of two parties has the call's status.
         needs_details = two or (call.status is CallStatus.COMPLETED and self.talk_time is not None)
         if details is None and not settled and needs_details:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from exotel_async.campaigns.errors import CampaignStopped, LedgerUnavailable
 from exotel_async.campaigns.state import LEDGER_PAUSE
 from exotel_async.campaigns.words import CampaignState
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -164,7 +164,7 @@ class CampaignRun:
             for running in self._campaigns:
                 known = await state.ledger.statistics(running.id)
                 if self._on_progress is not None and known is not None:
-                    tell(self._on_progress, known)
+                    call_listener(self._on_progress, known)
 
     async def _report_end(self, state: DialerState) -> None:
         if self._reporting is not None:

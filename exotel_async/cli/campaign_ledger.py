@@ -154,7 +154,7 @@ def dialer_as_json(dialer: Holder | None) -> dict[str, Any] | None:
 
 
 async def _must_be_there(ledger: Ledger, place: str) -> None:
-    if not await ledger.is_made():
+    if not await ledger.exists():
         raise Misuse(
             f"there is no ledger {shown_place(place)}: give its file, or a postgresql:// URL, with "
             f"--ledger or {LEDGER_VARIABLE}"

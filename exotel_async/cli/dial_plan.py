@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 
 from exotel_async.campaigns import Campaign, CampaignState, Ledger
 from exotel_async.campaigns.adding import entry_of
-from exotel_async.campaigns.admin import listed_as, settings_of
+from exotel_async.campaigns.admin import do_not_call_identities, settings_of
 from exotel_async.cli.campaign_ledger import ledger_at
 from exotel_async.cli.campaign_words import command
 from exotel_async.cli.contact_files import ContactFile, Rejected, Taken
@@ -51,7 +51,7 @@ class Plan:
     _not_to_call: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._not_to_call = frozenset(listed_as(self.do_not_call))
+        self._not_to_call = frozenset(do_not_call_identities(self.do_not_call))
 
     async def make(self) -> DryRun:
         """Read the file, and the ledger if there is one.
@@ -62,7 +62,7 @@ class Plan:
         """
         arguments, ledger = self.arguments, ledger_at(self.arguments.ledger)
         async with AsyncExitStack() as stack:
-            is_made = await ledger.is_made()
+            is_made = await ledger.exists()
             if is_made:
                 await stack.enter_async_context(ledger)
             there = await ledger.campaign(self.campaign.name) if is_made else None

@@ -26,8 +26,8 @@ class Attempt:
     Attributes:
         host: the host it was sent to, and its port if one was given.
         written: whether a byte of it may have reached the service.
-        answer: the response, if a status was received, with as much of the body as was received.
-        whole: whether the response is complete.
+        response: the response, if a status was received, with as much of the body as was received.
+        is_complete: whether the response is complete.
         timed_out: whether it was abandoned, so that it may still arrive.
         problem: what went wrong, in words; "" if nothing did.
         proxy: the variable that names the proxy it was to go through, if there was no response.
@@ -37,8 +37,8 @@ class Attempt:
 
     host: str
     written: bool
-    answer: Response | None = None
-    whole: bool = False
+    response: Response | None = None
+    is_complete: bool = False
     timed_out: bool = False
     problem: str = field(default="", converter=_redacted)
     proxy: str | None = None
@@ -47,11 +47,13 @@ class Attempt:
     @property
     def status(self) -> int | None:
         """The HTTP status; None if there was no response."""
-        return None if self.answer is None else self.answer.status
+        return None if self.response is None else self.response.status
 
     def retry_after(self) -> float | None:
         """Return the seconds the service asked to wait, counted from now."""
-        return None if self.answer is None else retry_after(self.answer.headers, now=time.time())
+        return (
+            None if self.response is None else retry_after(self.response.headers, now=time.time())
+        )
 
 
 class Stopped(Exception):

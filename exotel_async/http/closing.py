@@ -23,15 +23,15 @@ class Lifetime:
     """The tasks of a session, which outlive their callers but not the session."""
 
     def __init__(
-        self, reports: Collection[asyncio.Future[Any]], leave: Callable[[], Awaitable[None]]
+        self, reports: Collection[asyncio.Future[Any]], on_closed: Callable[[], Awaitable[None]]
     ) -> None:
         """Start without tasks.
 
         `reports` are running reports of results to the user, which are also waited for at the end;
-        `leave` is awaited after all of them have ended.
+        `on_closed` is awaited after all of them have ended.
         """
         self._reports = reports
-        self._leave = leave
+        self._on_closed = on_closed
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._cancel_at = 0.0
@@ -75,7 +75,7 @@ class Lifetime:
             # was cancelled at the deadline would not be reported.
             await _end(self._reports, max(self._cancel_at, now() + _REPORT_SECONDS))
         finally:
-            await self._leave()
+            await self._on_closed()
 
 
 class CloseGuard:

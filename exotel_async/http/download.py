@@ -52,7 +52,7 @@ class PartialFile:
         """Whether there is something to clean up, or will be in a moment."""
         self.failure: Exception | None = None
         """The exception of the last write."""
-        self.spent: Final = False
+        self.cannot_restart: Final = False
 
     async def check(self) -> None:
         """Check that its target is a regular file, or does not exist yet.
@@ -64,7 +64,7 @@ class PartialFile:
         """
         await to_thread.run_sync(self._check)
 
-    def headed(self, headers: Mapping[str, str]) -> None:
+    def got_headers(self, headers: Mapping[str, str]) -> None:
         """Do nothing: the headers are not stored."""
 
     async def write(self, chunk: bytes) -> None:
@@ -159,14 +159,14 @@ async def fetch(
         tries += 1
         if sink.failure is not None:
             raise sink.failure
-        if result.whole:
+        if result.is_complete:
             return result, tries
         await sink.discard()
-        if result.refused or sink.spent:
+        if result.refused or sink.cannot_restart:
             return result, tries
         broken = result.status == 200
         facts = Facts(
-            once=False,
+            must_not_repeat=False,
             written=result.written,
             # A 429 is not left to the limiter here, and an incomplete file is not a success.
             status=None if broken else 503 if result.status == 429 else result.status,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.reports import RequestReport, note_pause
 from exotel_async.limiter.protocol import Permit, RateLimiter, RequestOutcome
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 from exotel_async.logs import log_fields
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Exchanges:
 
         task.add_done_callback(end)
         if options.on_send is not None:
-            tell(options.on_send)
+            call_listener(options.on_send)
         return ended
 
     async def _run(
@@ -90,7 +90,7 @@ class Exchanges:
     ) -> None:
         began = time.perf_counter()
         # Used if the exchange raises: nothing is known then, but the permit must be returned.
-        outcome, stopped = RequestOutcome(late=self._transport.late), False
+        outcome, stopped = RequestOutcome(late=self._transport.may_arrive_for), False
         try:
             attempt = await self._transport.exchange(request, options.before_send)
             took = time.perf_counter() - began
@@ -98,9 +98,9 @@ class Exchanges:
         finally:
             # A stopped request proves nothing: if it was a probe, the next request takes its place.
             if stopped:
-                tell(permit.release)
+                call_listener(permit.release)
             else:
-                tell(permit.finish, outcome)
+                call_listener(permit.finish, outcome)
         pauses = outcome.asks_for_pause
         # Set before user code is called, which must not affect the result.
         ended.set_result(attempt)
@@ -122,14 +122,14 @@ class Exchanges:
 
     def _outcome_of(self, attempt: Attempt, took: float) -> RequestOutcome:
         """Return what the limiter needs to know about an exchange."""
-        headers: Mapping[str, str] = {} if attempt.answer is None else attempt.answer.headers
+        headers: Mapping[str, str] = {} if attempt.response is None else attempt.response.headers
         self._server_clock.saw(headers.get("date"), took=took)
         return RequestOutcome(
             status=attempt.status,
             written=attempt.written,
             retry_after=attempt.retry_after(),
             longest_pause=self._longest_pause,
-            late=self._transport.late if attempt.timed_out else 0.0,
+            late=self._transport.may_arrive_for if attempt.timed_out else 0.0,
             reported={name: headers[name] for name in headers if name.startswith("x-ratelimit-")},
         )
 

@@ -13,7 +13,7 @@ from exotel_async.errors import CallOutcomeUnknown, RequestOutcomeUnknown
 from exotel_async.http.attempt import Attempt
 from exotel_async.http.orphans import Orphans
 from exotel_async.http.outcome import Sending
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 from exotel_async.models import Call
 
 logger: Final = logging.getLogger("exotel_async")
@@ -47,7 +47,7 @@ class DialsInFlight:
     def note_lost(self, error: CallOutcomeUnknown) -> None:
         """Report a dial whose outcome is unknown."""
         if self.on_lost is not None:
-            tell(self.on_lost, error)
+            call_listener(self.on_lost, error)
 
     def give_up(
         self,
@@ -91,13 +91,13 @@ class DialsInFlight:
             except Exception as error:  # noqa: BLE001 - a last check may have raised anything
                 ended = error
             if isinstance(ended, Call) and lost is not None and self.on_late_answer is not None:
-                tell(self.on_late_answer, lost, ended)
+                call_listener(self.on_late_answer, lost, ended)
             if isinstance(ended, CallOutcomeUnknown):
                 self.note_lost(ended)
             self.discard(sending)
             if isinstance(ended, Call | CallOutcomeUnknown):
                 target = ended.target if isinstance(ended, Call) else None
-                self._orphans.tell(ended, target or sending.request.target)
+                self._orphans.report(ended, target or sending.request.target)
             else:
                 logger.info(
                     "No call was placed for a dial whose task was cancelled or timed out: %s", ended

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from exotel_async import events
 from exotel_async.http.reports import Operation, Reports, RequestReport
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 from exotel_async.models import Call
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class _ReportedOperation(Operation):
     def __enter__(self) -> Self:
         self._token = _operation.set(self)
         started = events.OperationStarted(operation=self.name, operation_id=self.id)
-        tell(self._listener, started)
+        call_listener(self._listener, started)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -75,7 +75,7 @@ class _ReportedOperation(Operation):
             error=None if kind is None else kind.__name__,
             sid=self._sid,
         )
-        tell(self._listener, ended)
+        call_listener(self._listener, ended)
 
     def returns(self, result: T) -> T:
         if isinstance(result, Call):
@@ -165,7 +165,7 @@ class _ListenerReport(RequestReport):
             operation_id=None if operation is None else operation.id,
             **more,
         )
-        tell(self._listener, event)
+        call_listener(self._listener, event)
 
 
 class _ReportedPermit:

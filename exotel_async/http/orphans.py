@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from exotel_async.errors import CallOutcomeUnknown
-from exotel_async.listeners import tell
+from exotel_async.listeners import call_listener
 from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
@@ -28,7 +28,7 @@ class Orphans:
         self.reports: Final[set[asyncio.Future[Any]]] = set()
         """Running coroutines of the listener."""
 
-    def tell(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
+    def report(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
         """Report the result of a dial, with the arguments of the dial."""
         if isinstance(ended, Call):
             logger.warning(
@@ -44,7 +44,7 @@ class Orphans:
             )
         if self._listener is None:
             return
-        result = tell(self._listener, ended, target)
+        result = call_listener(self._listener, ended, target)
         if inspect.isawaitable(result):
             report = asyncio.ensure_future(result)
             self.reports.add(report)

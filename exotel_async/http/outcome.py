@@ -98,7 +98,7 @@ class Sending(Generic[T]):
         status = attempt.status
         self.refusals += status == 429
         facts = Facts(
-            once=self.request.once,
+            must_not_repeat=self.request.must_not_repeat,
             written=attempt.written,
             status=status,
             # The limiter pauses all requests for a 503, as for a 429.
@@ -117,7 +117,7 @@ class Sending(Generic[T]):
 
     def _result(self, attempt: Attempt) -> T:
         """Return the requested value, or raise the error of the attempt."""
-        answer, attempts = attempt.answer, self.attempts
+        answer, attempts = attempt.response, self.attempts
         if answer is None:
             if attempt.written:
                 raise RequestTimeout(_no_answer(attempt), attempts=attempts)
@@ -129,7 +129,7 @@ class Sending(Generic[T]):
                 proxy=attempt.proxy,
                 attempts=attempts,
             )
-        if 200 <= answer.status < 300 and not attempt.whole:
+        if 200 <= answer.status < 300 and not attempt.is_complete:
             raise _unreadable(answer, f"the answer broke off: {attempt.problem}")
         if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
             raise _unreadable(answer, "the answer belongs to another call", excerpt="")
@@ -202,7 +202,7 @@ class Sending(Generic[T]):
         """Return what is known about a request whose outcome is unknown."""
         if isinstance(found, str):
             return _Trouble(found)
-        answer = found.answer
+        answer = found.response
         if answer is None:
             return _Trouble(_no_answer(found))
         is_ours = not _is_of_another_call(self.request, answer)

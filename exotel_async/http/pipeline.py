@@ -55,7 +55,7 @@ class Pipeline:
         retry: RetryPolicy,
         on_orphaned_call: OnOrphanedCall | None,
         on_event: OnEvent | None = None,
-        leave_limiters: Callable[[], Awaitable[None]] | None = None,
+        release_limiters: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.transport: Final = transport
         """The transport itself, for downloads, which bypass the limiter."""
@@ -64,7 +64,7 @@ class Pipeline:
         self.retry: Final = retry
         """The default retry policy."""
         self._make_limiter = make_limiter
-        self._leave_limiters = leave_limiters
+        self._release_limiters = release_limiters
         self._limiters: dict[Category, RateLimiter] = {}
         self._waiting_dials = WaitingDials()
         self.orphans: Final = Orphans(on_orphaned_call)
@@ -74,7 +74,7 @@ class Pipeline:
         self.dials: Final = DialsInFlight(self.orphans)
         """The dials that await their response."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lifetime = Lifetime(self.orphans.reports, self._leave)
+        self._lifetime = Lifetime(self.orphans.reports, self._release)
         self._exchanges = Exchanges(
             transport, self._lifetime, self.server_clock, longest_pause=retry.longest_pause
         )
@@ -98,7 +98,7 @@ class Pipeline:
         self.check_loop()
         return self._limiter_of(category)
 
-    def own(
+    def run_task(
         self, work: Callable[[], Coroutine[Any, Any, T]], *, shared: bool = False
     ) -> asyncio.Task[T]:
         """Run a task that continues if its caller is cancelled, and ends with the session.
@@ -274,7 +274,7 @@ class Pipeline:
         context: Context | None,
     ) -> ExotelError:
         """Return the error for a caller whose `timeout` is over before the exchange."""
-        if sending.request.once:
+        if sending.request.must_not_repeat:
             return self.dials.give_up(exchange, sending, waited, context)
         return with_request(RequestTimeout(waited, attempts=sending.attempts), sending.request)
 
@@ -288,13 +288,13 @@ class Pipeline:
             raise ConfigurationError(_OTHER_LOOP)
         await self._lifetime.aclose(grace)
 
-    async def _leave(self) -> None:
+    async def _release(self) -> None:
         try:
             await self.transport.aclose()
         finally:
             # Only after the last request has ended and reported its outcome.
-            if self._leave_limiters is not None:
-                await self._leave_limiters()
+            if self._release_limiters is not None:
+                await self._release_limiters()
 
     def _limiter_of(self, category: Category) -> RateLimiter:
         limiter = self._limiters.get(category)

@@ -32,7 +32,7 @@ class Download:
         status: the HTTP status; None if there was no response.
         headers: the response headers, names in lower case, without our secrets.
         size: bytes of the file, if it is complete.
-        whole: whether the status is 200 and all of the file was received.
+        is_complete: whether the status is 200 and all of the file was received.
         refused: whether we refused to fetch it: a retry would have the same result.
         problem: what went wrong, in words; "" if nothing did.
     """
@@ -42,7 +42,7 @@ class Download:
     status: int | None = None
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     size: int = 0
-    whole: bool = False
+    is_complete: bool = False
     refused: bool = False
     problem: str = field(default="", converter=redact)
 
@@ -69,10 +69,10 @@ class Sink(Protocol):
         """The exception of the last write, if this destination was its cause."""
 
     @property
-    def spent(self) -> bool:
+    def cannot_restart(self) -> bool:
         """Whether it cannot discard what it received, so that no retry is possible."""
 
-    def headed(self, headers: Mapping[str, str]) -> None:
+    def got_headers(self, headers: Mapping[str, str]) -> None:
         """Receive the response headers, names in lower case, before each attempt's first bytes."""
 
     async def write(self, chunk: bytes) -> object:

@@ -23,8 +23,8 @@ class Facts:
     """The facts after an attempt that gave no result.
 
     Attributes:
-        once: whether the request must not be repeated, like a dial. All others are idempotent:
-            they read, or set a value.
+        must_not_repeat: whether it may be sent only once, like a dial. All other requests are
+            idempotent: they read, or set a value.
         written: whether a byte of it may have reached the service.
         status: the HTTP status; None if there was no response.
         retry_after: seconds the service asked to wait, unless the limiter does the waiting.
@@ -34,7 +34,7 @@ class Facts:
         remaining: seconds for which the caller still waits; None: unlimited.
     """
 
-    once: bool
+    must_not_repeat: bool
     written: bool
     status: int | None = None
     retry_after: float | None = None
@@ -74,11 +74,11 @@ def verdict(facts: Facts, policy: RetryPolicy, *, jitter: float) -> Verdict:
         return _again(facts, policy, jitter)
     if status is not None and 300 <= status < 400:
         # A redirect may mean that the service acted (303), and is not followed to find out.
-        return Unknown() if facts.once else Fail()
+        return Unknown() if facts.must_not_repeat else Fail()
     if status is not None and 400 <= status < 500 and status != 408:
         return Fail()
     # From here on the service may have acted: no response, 408, 5xx, or an unreadable success.
-    if facts.once:
+    if facts.must_not_repeat:
         return Unknown()
     accepted = status is not None and 200 <= status < 300
     return Fail() if accepted else _again(facts, policy, jitter)

@@ -121,14 +121,14 @@ class Transport:
         library_logs.keep_private()
 
     @property
-    def late(self) -> float:
+    def may_arrive_for(self) -> float:
         """Seconds for which an abandoned request may still arrive at the service."""
         return self._timeouts.read
 
     @property
     def longest(self) -> float:
         """Maximum seconds from the permit until a request has arrived at the service, if ever."""
-        return self._timeouts.exchange + self.late
+        return self._timeouts.exchange + self.may_arrive_for
 
     def prepare(self) -> None:
         """Make the HTTP client if there is none yet, before a request costs anything.
@@ -189,8 +189,8 @@ class Transport:
         return Attempt(
             host=self._netloc,
             written=seen.written,
-            answer=answer if seen.status else None,
-            whole=not problem,
+            response=answer if seen.status else None,
+            is_complete=not problem,
             timed_out=timed_out,
             problem=problem and answer.conceal(problem),
             proxy=self._proxy() if problem and not seen.status else None,
@@ -297,7 +297,7 @@ class Transport:
             status=seen.status or None,
             headers={name: known.conceal(value) for name, value in seen.headers.items()},
             size=seen.size,
-            whole=seen.status == 200 and not problem,
+            is_complete=seen.status == 200 and not problem,
             refused=refused,
             problem=known.conceal(problem),
         )
@@ -332,7 +332,7 @@ class Transport:
             if response.status_code != 200:
                 return ""
             check_head(seen.headers, most)
-            sink.headed(seen.headers)
+            sink.got_headers(seen.headers)
             pieces = self._pieces(response) or _single_chunk(response.content)
             sniff = not seen.headers.get("content-type", "").strip()
             seen.size = await receive(pieces, sink.write, most=most, idle=idle, sniff=sniff)

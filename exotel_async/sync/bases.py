@@ -101,10 +101,10 @@ class Resource(Generic[A]):
         """Return the part of the session of this process. Called in the loop."""
         return self._part(self._session.in_loop())
 
-    def _await(self, work: Callable[[A], Awaitable[T]]) -> T:
+    def _await_in_loop(self, work: Callable[[A], Awaitable[T]]) -> T:
         return run_in_loop(lambda: work(self._in_loop()), abandon=self._report)
 
-    def _ask(self, work: Callable[[A], T]) -> T:
+    def _call_in_loop(self, work: Callable[[A], T]) -> T:
         async def asked() -> T:
             return work(self._in_loop())
 
@@ -114,7 +114,7 @@ class Resource(Generic[A]):
         """Report the call of a dial whose thread was interrupted when the response came."""
         if isinstance(result, Call) and result.target is not None:
             parts = self._session.current().calls.parts()
-            parts.pipeline.orphans.tell(result, result.target)
+            parts.pipeline.orphans.report(result, result.target)
 
 
 class Limiter(Resource[RateLimiter]):
@@ -126,7 +126,7 @@ class Limiter(Resource[RateLimiter]):
         Raises:
             ConfigurationError: the session is closed, or this thread runs an event loop.
         """
-        return self._ask(lambda limiter: limiter.statistics())
+        return self._call_in_loop(lambda limiter: limiter.statistics())
 
 
 class LoopObject(Generic[A]):
@@ -140,20 +140,20 @@ class LoopObject(Generic[A]):
         self._loop = loop_thread().loop
         self._held = run_in_loop(made)
 
-    def _await(
+    def _await_in_loop(
         self, work: Callable[[A], Awaitable[T]], abandon: Callable[[T], object] | None = None
     ) -> T:
         return LoopCall(thread_of(self._loop), lambda: work(self._held), abandon).wait()
 
-    def _ask(self, work: Callable[[A], T]) -> T:
+    def _call_in_loop(self, work: Callable[[A], T]) -> T:
         async def asked(held: A) -> T:
             return work(held)
 
-        return self._await(asked)
+        return self._await_in_loop(asked)
 
     def _iterate(self, begin: Callable[[A], AsyncIterator[T]]) -> Generator[T, None, None]:
         # Called now, so that argument errors are raised here; it reads only when iterated.
-        return _SyncIterator(self, self._loop, self._ask(begin))
+        return _SyncIterator(self, self._loop, self._call_in_loop(begin))
 
 
 class ClosableList(LoopObject[C]):
@@ -161,7 +161,7 @@ class ClosableList(LoopObject[C]):
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._await(lambda held: held.aclose())
+        self._await_in_loop(lambda held: held.aclose())
 
     def __enter__(self) -> Self:
         return self
@@ -247,7 +247,7 @@ class SyncStream(LoopObject[S], Generic[S, T]):
         def abandon(entered: Entered) -> None:
             thread.start(thread.leave(entered))
 
-        self._entered = self._await(enter, abandon)
+        self._entered = self._await_in_loop(enter, abandon)
         return self
 
     def __exit__(
@@ -260,7 +260,7 @@ class SyncStream(LoopObject[S], Generic[S, T]):
             self._feed.close()
         thread, entered = thread_of(self._loop), self._entered
         if entered is not None:
-            self._await(lambda _: thread.leave(entered))
+            self._await_in_loop(lambda _: thread.leave(entered))
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -274,7 +274,7 @@ class SyncStream(LoopObject[S], Generic[S, T]):
         return item  # type: ignore[no-any-return]
 
     def _take(self) -> Any:
-        return self._await(lambda held: anext(held, _END))
+        return self._await_in_loop(lambda held: anext(held, _END))
 
 
 class SyncResultStream(SyncStream[R, T]):

@@ -308,7 +308,7 @@ class Calls(Resource["AsyncCalls"]):
             CallOutcomeUnknown: it is not known whether the call was made. The SDK never dials it
                 again on its own.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.connect(
                 from_,
                 to,
@@ -351,7 +351,7 @@ class Calls(Resource["AsyncCalls"]):
         Raises:
             ExotelError: as `connect` does.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.connect_to_flow(
                 from_,
                 flow=flow,
@@ -399,7 +399,7 @@ class Calls(Resource["AsyncCalls"]):
         Raises:
             ExotelError: as `connect` does.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.connect_to_stream(
                 from_,
                 stream_url=stream_url,
@@ -532,7 +532,7 @@ class Calls(Resource["AsyncCalls"]):
                 months ago.
             ExotelError: the call records could not be read, several times in a row.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.reconcile(
                 error,
                 timeout=timeout,
@@ -559,7 +559,7 @@ class Calls(Resource["AsyncCalls"]):
             InvalidRequest: the event has no SID or no status.
             ConfigurationError: the session is closed.
         """
-        return self._ask(lambda held: held.notify(event))
+        return self._call_in_loop(lambda held: held.notify(event))
 
     def get(
         self,
@@ -594,7 +594,7 @@ class Calls(Resource["AsyncCalls"]):
             NotFound: no such call, or the account is in the other region.
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.get(
                 sid,
                 details=details,
@@ -817,7 +817,7 @@ class Calls(Resource["AsyncCalls"]):
             OSError: it could not be written. IsADirectoryError, FileExistsError: `path` exists and
                 is not a regular file.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.download_recording(
                 call,
                 path,
@@ -919,7 +919,7 @@ class Calls(Resource["AsyncCalls"]):
             ExotelError: any other of this package except `CallOutcomeUnknown`, if it persists.
         """
         sid = sid if isinstance(sid, str) else list(sid)
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.wait(
                 sid,
                 timeout=timeout,
@@ -998,7 +998,7 @@ class Numbers(Resource["AsyncNumbers"]):
             InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.lookup(
                 number,
                 extra=extra,
@@ -1035,7 +1035,7 @@ class Numbers(Resource["AsyncNumbers"]):
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
         numbers = numbers if isinstance(numbers, str) else list(numbers)
-        self._await(
+        self._await_in_loop(
             lambda held: held.whitelist(
                 numbers,
                 exophone=exophone,
@@ -1065,7 +1065,7 @@ class Numbers(Resource["AsyncNumbers"]):
             InvalidRequest: it is not a phone number; nothing was sent.
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.whitelist_status(
                 number,
                 extra=extra,
@@ -1092,7 +1092,7 @@ class Account(Resource["AsyncAccount"]):
         Raises:
             ExotelError: any error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(lambda held: held.balance(extra=extra, **options))
+        return self._await_in_loop(lambda held: held.balance(extra=extra, **options))
 
 
 class ExoPhones(Resource["AsyncExoPhones"]):
@@ -1149,7 +1149,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
             NotFound: there is no such ExoPhone, or the account is in the other region.
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.get(
                 sid,
                 extra=extra,
@@ -1182,7 +1182,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
             DecodeError: the flow was assigned, but the response cannot be read.
             ExotelError: any other error of this package except `CallOutcomeUnknown`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.assign_flow(
                 sid,
                 flow,
@@ -1210,7 +1210,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         Raises:
             As `assign_flow`.
         """
-        return self._await(
+        return self._await_in_loop(
             lambda held: held.rename(
                 sid,
                 name,
@@ -1243,7 +1243,7 @@ class CallRecords(ClosableList["AsyncCallRecords"]):
         async def first(held: AsyncCallRecords) -> CallPage:
             return await held
 
-        return self._await(first)
+        return self._await_in_loop(first)
 
     def pages(self) -> Generator[CallPage, None, None]:
         """Read the list page by page. A page's `total` is that of its window of at most 30 days.
@@ -1261,11 +1261,11 @@ class CallRecords(ClosableList["AsyncCallRecords"]):
         order. It contains the time range, so it never gives calls that are newer than this list:
         use `calls.changes` for those. None before anything was read.
         """
-        return self._ask(lambda held: held.resume_token)
+        return self._call_in_loop(lambda held: held.resume_token)
 
     def close(self) -> None:
         """Stop all reading ahead. Reading on after this raises a ConfigurationError."""
-        self._await(lambda held: held.aclose())
+        self._await_in_loop(lambda held: held.aclose())
 
 
 class CallChanges(LoopObject["AsyncCallChanges"]):
@@ -1302,7 +1302,7 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
         moment, in the middle of reading, twice as much. None if no `since` was given and nothing
         was read yet.
         """
-        return self._ask(lambda held: held.token)
+        return self._call_in_loop(lambda held: held.token)
 
     @property
     def gap(self) -> tuple[datetime, datetime] | None:
@@ -1310,7 +1310,7 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
 
         Exotel no longer has them, because they are over six months old. Known when reading begins.
         """
-        return self._ask(lambda held: held.gap)
+        return self._call_in_loop(lambda held: held.gap)
 
 
 class ExoPhoneList(LoopObject["AsyncExoPhoneList"]):
@@ -1342,12 +1342,12 @@ class Recording(SyncStream["AsyncRecording", "bytes"]):
     @property
     def content_type(self) -> str | None:
         """The content type that the host states, such as `audio/mpeg`; None if it states none."""
-        return self._ask(lambda held: held.content_type)
+        return self._call_in_loop(lambda held: held.content_type)
 
     @property
     def size(self) -> int | None:
         """Its size in bytes; None if the host does not state it. `max_size` applies regardless."""
-        return self._ask(lambda held: held.size)
+        return self._call_in_loop(lambda held: held.size)
 
 
 class CallResults(SyncResultStream["AsyncCallResults", "CallResult"]):
@@ -1359,7 +1359,7 @@ class CallResults(SyncResultStream["AsyncCallResults", "CallResult"]):
 
     def statistics(self) -> FetchStatistics:
         """Return the progress so far; results count when they are taken from the stream."""
-        return self._ask(lambda held: held.statistics())
+        return self._call_in_loop(lambda held: held.statistics())
 
 
 class EndedCalls(SyncResultStream["AsyncEndedCalls", "CallResult"]):
@@ -1382,11 +1382,11 @@ class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
     @property
     def live(self) -> int:
         """Legs in progress, or possibly in progress."""
-        return self._ask(lambda held: held.live)
+        return self._call_in_loop(lambda held: held.live)
 
     def statistics(self) -> DialStatistics:
         """Return the progress so far; outcomes count when they are taken from the stream."""
-        return self._ask(lambda held: held.statistics())
+        return self._call_in_loop(lambda held: held.statistics())
 
     def stop(self) -> None:
         """Take no more targets. Dials in flight, or waiting for the budget, still get an outcome.
@@ -1396,7 +1396,7 @@ class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
         continues until they are over. It may be called in any thread, and by a signal handler;
         calling it again does nothing.
         """
-        self._ask(lambda held: held.stop())
+        self._call_in_loop(lambda held: held.stop())
 
     def ended(self) -> Iterator[Call]:
         """Return a stream of the calls, each once, when it is over; with its `target`.

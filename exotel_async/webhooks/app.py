@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from exotel_async.config import IST, check_grace, check_time_zone
 from exotel_async.errors import ConfigurationError, InvalidRequest, InvalidWebhook
 from exotel_async.events import OnWebhook, WebhookAnswered
-from exotel_async.listeners import check_event_listener, tell
+from exotel_async.listeners import call_listener, check_event_listener
 from exotel_async.logs import follow_environment, log_fields
 from exotel_async.webhooks.arguments import (
     check_apology,
@@ -297,7 +297,7 @@ class ExotelWebhooks(Registry):
                 failed=answer is _FAILED or (route is not None and answer is route.fallback),
                 seconds=time.perf_counter() - began,
             )
-            tell(self._on_event, answered)
+            call_listener(self._on_event, answered)
         return answer
 
     def _admit(self, scope: Scope, target: Target) -> Route:

@@ -24,13 +24,13 @@ from exotel_async.models.value import Value
 from exotel_async.webhooks.body import read_body, read_parameters, read_query, rows
 from exotel_async.webhooks.enums import AgentState, DialEventType
 from exotel_async.webhooks.fields import call_sid, direction, event_key, read_fields
-from exotel_async.wire.values import amount, free_text, moment, seconds, text, word
+from exotel_async.wire.values import amount, enum_reader, free_text, parse_time, seconds, text
 
-_status: Final = word(CallStatus)
-_event: Final = word(CallbackEvent)
-_step: Final = word(DialEventType)
-_state: Final = word(AgentState)
-_other_answered_by: Final = word(AnsweredBy)
+_status: Final = enum_reader(CallStatus)
+_event: Final = enum_reader(CallbackEvent)
+_step: Final = enum_reader(DialEventType)
+_state: Final = enum_reader(AgentState)
+_other_answered_by: Final = enum_reader(AnsweredBy)
 _ANSWERED_BY: Final = {member.value.upper(): member for member in AnsweredBy}
 
 
@@ -131,10 +131,10 @@ class StatusCallback(Value):
             from_=text(get("From")),
             to=text(get("To")),
             exophone=text(get("PhoneNumberSid")),  # the number itself, not a SID
-            created_at=moment(get("DateCreated"), time_zone),
-            updated_at=moment(get("DateUpdated"), time_zone),
-            started_at=moment(get("StartTime"), time_zone),
-            ended_at=moment(get("EndTime"), time_zone),
+            created_at=parse_time(get("DateCreated"), time_zone),
+            updated_at=parse_time(get("DateUpdated"), time_zone),
+            started_at=parse_time(get("StartTime"), time_zone),
+            ended_at=parse_time(get("EndTime"), time_zone),
             talk_time=seconds(get("ConversationDuration")),
             duration=seconds(get("Duration")),
             price=amount(get("Price")),

@@ -18,13 +18,13 @@ from exotel_async.models.value import Value
 from exotel_async.webhooks.body import rows
 from exotel_async.webhooks.enums import FlowCallType
 from exotel_async.wire.validation import segment
-from exotel_async.wire.values import count, free_text, moment, seconds, text, word
+from exotel_async.wire.values import count, enum_reader, free_text, parse_time, seconds, text
 
 Raw = Mapping[str, Any]
 """A payload as returned by `read_body` and `read_query`."""
 
-_direction: Final = word(Direction)
-_status: Final = word(CallStatus)
+_direction: Final = enum_reader(Direction)
+_status: Final = enum_reader(CallStatus)
 
 
 def call_sid(raw: Raw) -> str:
@@ -181,18 +181,18 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[..., Any]]]] = {
     "exophone": ("To", text),
     "status": ("CallStatus", _status),
     "direction": ("Direction", direction),
-    "call_type": ("CallType", word(FlowCallType)),
-    "created_at": ("Created", moment),
-    "started_at": ("StartTime", moment),
-    "ended_at": ("EndTime", moment),
-    "current_time": ("CurrentTime", moment),
+    "call_type": ("CallType", enum_reader(FlowCallType)),
+    "created_at": ("Created", parse_time),
+    "started_at": ("StartTime", parse_time),
+    "ended_at": ("EndTime", parse_time),
+    "current_time": ("CurrentTime", parse_time),
     "dial_status": ("DialCallStatus", _status),
     "dial_duration": ("DialCallDuration", seconds),
     "dialled_number": ("DialWhomNumber", text),
     "agent_email": ("AgentEmail", text),
     "digits": ("digits", _keys_pressed),
     "recording_url": ("RecordingUrl", text),
-    "recording_available_by": ("RecordingAvailableBy", moment),
+    "recording_available_by": ("RecordingAvailableBy", parse_time),
     "custom_field": ("CustomField", free_text),
     "forwarded_from": ("ForwardedFrom", text),
     "outgoing_number": ("OutgoingPhoneNumber", text),
@@ -215,7 +215,7 @@ def read_fields(kind: Callable[..., Value], raw: Raw, time_zone: tzinfo) -> dict
     """Return the keyword arguments of `kind` for the fields that flows send, except the SID."""
     get = raw.get
     found = {
-        name: read(get(sent), time_zone) if read is moment else read(get(sent))
+        name: read(get(sent), time_zone) if read is parse_time else read(get(sent))
         for name, sent, read in _fields_of(kind)
     }
     # Both fields of a pair may be sent, with different values (VOICE_V1 7.1).

@@ -20,9 +20,9 @@ from exotel_async.models.value import Value
 from exotel_async.webhooks.body import HEARTBEAT_FACTOR, MAX_FIELDS, read_body
 from exotel_async.webhooks.enums import HeartbeatStatus
 from exotel_async.webhooks.fields import event_key
-from exotel_async.wire.values import moment, word
+from exotel_async.wire.values import enum_reader, parse_time
 
-_status: Final = word(HeartbeatStatus)
+_status: Final = enum_reader(HeartbeatStatus)
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -184,7 +184,7 @@ def _severity(status: HeartbeatStatus) -> int:
 def _time(value: object, time_zone: tzinfo) -> datetime | None:
     if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
         return None
-    return moment(value.upper(), time_zone)  # RFC 3339 allows lower-case letters
+    return parse_time(value.upper(), time_zone)  # RFC 3339 allows lower-case letters
 
 
 def _sids(value: object) -> Iterator[str]:

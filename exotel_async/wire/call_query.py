@@ -144,7 +144,7 @@ class CallQuery:
         known = repr((account_sid, sorted([*self.filters, *chosen]), self.newest_first))
         return hashlib.sha256(known.encode()).hexdigest()[:16]
 
-    def chosen(self, page: CallPage) -> CallPage:
+    def filtered(self, page: CallPage) -> CallPage:
         """Return a page with only the calls of `statuses`: Exotel can filter by only one status."""
         if not self.statuses:
             return page

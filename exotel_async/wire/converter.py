@@ -40,7 +40,15 @@ from exotel_async.models import (
     WhitelistStatus,
     WhitelistType,
 )
-from exotel_async.wire.values import amount, count, free_text, moment, seconds, text, word
+from exotel_async.wire.values import (
+    amount,
+    count,
+    enum_reader,
+    free_text,
+    parse_time,
+    seconds,
+    text,
+)
 
 
 @lru_cache(maxsize=16)
@@ -56,7 +64,7 @@ def converter(time_zone: tzinfo = IST) -> Converter:
     """
 
     def time(value: object) -> datetime | None:
-        return moment(value, time_zone)
+        return parse_time(value, time_zone)
 
     def call(data: Any, _: object) -> Call:
         get = _object(data).get
@@ -133,13 +141,13 @@ def converter(time_zone: tzinfo = IST) -> Converter:
     return made
 
 
-_status: Final = word(CallStatus)
-_direction: Final = word(Direction)
-_answered_by: Final = word(AnsweredBy)
-_number_type: Final = word(NumberType)
-_dnd: Final = word(Dnd)
-_whitelist_status: Final = word(WhitelistStatus)
-_whitelist_type: Final = word(WhitelistType)
+_status: Final = enum_reader(CallStatus)
+_direction: Final = enum_reader(Direction)
+_answered_by: Final = enum_reader(AnsweredBy)
+_number_type: Final = enum_reader(NumberType)
+_dnd: Final = enum_reader(Dnd)
+_whitelist_status: Final = enum_reader(WhitelistStatus)
+_whitelist_type: Final = enum_reader(WhitelistType)
 
 
 def _object(data: object) -> dict[str, Any]:

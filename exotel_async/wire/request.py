@@ -97,7 +97,7 @@ class Request:
         return unquote(found[1]) if found and not self.dials else None
 
     @property
-    def once(self) -> bool:
+    def must_not_repeat(self) -> bool:
         """Whether it must not be repeated, as far as is known: a dial, above all."""
         return self.method != "GET" and not self.repeatable
 

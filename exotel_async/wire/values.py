@@ -66,7 +66,7 @@ def free_text(value: object) -> str | None:
         return None
 
 
-def word(kind: type[_Word]) -> Callable[[object], _Word | None]:
+def enum_reader(kind: type[_Word]) -> Callable[[object], _Word | None]:
     """Return a function that reads a word of this enumeration, known or not; None like `text`."""
     known = {member.value: member for member in kind}
 
@@ -116,7 +116,7 @@ def amount(value: object) -> Decimal | None:
     return number if plain and -_PLACES <= number.adjusted() <= _PLACES else None
 
 
-def moment(value: object, time_zone: tzinfo) -> datetime | None:
+def parse_time(value: object, time_zone: tzinfo) -> datetime | None:
     """Read a time: `2026-03-02 11:20:05`, the same with `T` or an offset, or as in e-mail.
 
     Without an offset it is a time in `time_zone`; with one it is converted to that zone. None for

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from exotel_async import AsyncExotel, Call, CallDetails, CallStatus
 from exotel_async.calls import wait as waiting
-from exotel_async.calls.wait_state import WaitOptions, is_enough
+from exotel_async.calls.wait_state import WaitOptions, satisfies
 from exotel_async.emulator import Behaviour, Emulator, Scenario
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, SOON
 
@@ -93,6 +93,6 @@ def test_when_legs_and_talk_time_are_known(
     legs = [None if word is None else CallStatus(word) for word in (first, second)]
     details = CallDetails(leg1_status=legs[0], leg2_status=legs[1])
     call = Call(sid="s", status=CallStatus.COMPLETED, details=details, ended_at=ended_at)
-    assert is_enough(call, WaitOptions(details=True)) is known
-    assert is_enough(call, WaitOptions())
-    assert not is_enough(evolve(call, details=None), WaitOptions(details=True))
+    assert satisfies(call, WaitOptions(details=True)) is known
+    assert satisfies(call, WaitOptions())
+    assert not satisfies(evolve(call, details=None), WaitOptions(details=True))

@@ -70,7 +70,7 @@ async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_
             aside.unlink()
         elif what == "replaced":
             path.write_bytes(aside.read_bytes())
-        for write in (ledger.intend([intent(two)], within=SOON), ledger.beat(NOW)):
+        for write in (ledger.intend([intent(two)], within=SOON), ledger.renew_lease(NOW)):
             with pytest.raises(LedgerLost, match=r"campaigns\.db was deleted, moved or replaced"):
                 await write
         # Nor is another one made, not even to write to it anew.
@@ -79,7 +79,7 @@ async def test_a_file_that_others_do_not_see_is_not_dialled_from(what: str, tmp_
         assert path.exists() == (what == "replaced")
         if what == "moved":
             aside.rename(path)
-            await ledger.beat(NOW)
+            await ledger.renew_lease(NOW)
             assert await ledger.intend([intent(two)], within=SOON) == [IntentResult.TAKEN]
 
 
@@ -162,7 +162,7 @@ async def test_what_a_killed_dialer_was_about_to_send_is_in_doubt(
 async def test_what_is_left_when_a_dialer_leaves_is_ready(ledger: Ledger, other: Ledger) -> None:
     campaign = await running(ledger, people(3))
     await claimed(ledger, campaign, 3)
-    await ledger.beat(NOW + 1)
+    await ledger.renew_lease(NOW + 1)
     with connection(ledger) as own:
         until = own.execute(select(dialers.c.lease_until)).scalar_one()
         own.engine.dispose()
@@ -181,7 +181,7 @@ async def test_a_dialer_that_was_followed_intends_nothing(ledger: Ledger, other:
     assert await other.lock(NOW + 1, EXCHANGE) is None
 
     with pytest.raises(LedgerLost, match="another dialer has taken over"):
-        await ledger.beat(NOW + 2)
+        await ledger.renew_lease(NOW + 2)
     assert await ledger.intend([intent(two)], 2) == [IntentResult.NOT_OURS]
     assert await ledger.claim(campaign.id, [""], 1, NOW, NOW) == []
     # What it has sent before, it may still tell.
@@ -204,7 +204,7 @@ async def test_a_dialer_whose_connection_was_lost_has_its_place_again(
             )
         )
         own.engine.dispose()
-    await ledger.beat(NOW + 1)
+    await ledger.renew_lease(NOW + 1)
     assert isinstance(await other.lock(NOW + 2, EXCHANGE), Holder)
     assert [one.state for one in await ledger.open_attempts([AttemptState.INTENDED])]
 

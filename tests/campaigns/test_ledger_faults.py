@@ -112,7 +112,7 @@ async def test_what_is_no_ledger_is_refused_when_it_is_opened(tmp_path: Path) ->
         await Ledger(tmp_path / "notes.txt").open()
     with pytest.raises(LedgerUnavailable, match="No such file or directory"):
         await Ledger(tmp_path / "nowhere" / "campaigns.db").open()
-    for use in (Ledger(tmp_path).open, Ledger(tmp_path).is_made):
+    for use in (Ledger(tmp_path).open, Ledger(tmp_path).exists):
         with pytest.raises(ConfigurationError, match=f"^{tmp_path} is a folder: give a file in it"):
             await use()
     with pytest.raises(LedgerUnavailable, match="not open"):
@@ -129,7 +129,7 @@ async def test_where_the_log_cannot_be_made_the_folder_is_blamed(tmp_path: Path)
     async with Ledger(place):
         pass
     (tmp_path / "campaigns.db-wal").mkdir()
-    for use in (Ledger(place).open, Ledger(place).is_made):
+    for use in (Ledger(place).open, Ledger(place).exists):
         with pytest.raises(
             LedgerUnavailable, match=r"cannot be opened: .* even to read it, .* folder"
         ):
@@ -224,7 +224,7 @@ async def test_a_database_that_cannot_hold_all_scripts_is_refused(
     with pytest.raises(ConfigurationError, match=refused):
         await ledger.open()
     with pytest.raises(ConfigurationError, match=refused):
-        await ledger.is_made()
+        await ledger.exists()
 
 
 @pytest.mark.slow
@@ -238,11 +238,11 @@ async def test_a_server_that_was_stopped_and_started(own_server: postgres.Server
         with pytest.raises(LedgerUnavailable):
             await ledger.statistics("diwali")
         with pytest.raises(LedgerUnavailable):
-            await ledger.beat(NOW)
+            await ledger.renew_lease(NOW)
         own_server.start()
 
         await ledger.record([placed(one), ended(one)])
-        await ledger.beat(NOW)
+        await ledger.renew_lease(NOW)
         assert len(await claimed(ledger, campaign, 2)) == 2
         there, true = counted(ledger)
         assert there == true

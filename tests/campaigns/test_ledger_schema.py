@@ -203,18 +203,18 @@ def left_in(folder: Path) -> list[Path]:
 async def test_whether_there_is_a_ledger_is_told_without_making_one(
     place: str, tmp_path: Path
 ) -> None:
-    assert not await Ledger(place).is_made()
-    assert not await Ledger(place).is_made()
+    assert not await Ledger(place).exists()
+    assert not await Ledger(place).exists()
     assert left_in(tmp_path) == []
     async with Ledger(place) as ledger:
-        assert await ledger.is_made()
-    assert await Ledger(place).is_made()
+        assert await ledger.exists()
+    assert await Ledger(place).exists()
 
 
 async def test_what_is_no_database_has_no_ledger(tmp_path: Path) -> None:
     file = tmp_path / "campaigns.db"
     file.write_text("number\n9812300001\n" * 100)
     with pytest.raises(ConfigurationError, match="not a SQLite database"):
-        await Ledger(file).is_made()
+        await Ledger(file).exists()
     with pytest.raises(LedgerUnavailable, match="File name too long"):
-        await Ledger(tmp_path / ("x" * 300)).is_made()
+        await Ledger(tmp_path / ("x" * 300)).exists()

@@ -178,7 +178,7 @@ def test_no_password_is_shown(
     async def none_there(_: object) -> bool:
         return False
 
-    monkeypatch.setattr(Ledger, "is_made", none_there)
+    monkeypatch.setattr(Ledger, "exists", none_there)
     ended = commanded(capsys, "status", "diwali", "--ledger", url)
     assert ended.code == 2
     assert "there is no ledger postgresql://...:" in ended.err

@@ -262,10 +262,10 @@ def test_only_a_dial_dials() -> None:
 
 
 def test_what_is_not_known_to_be_repeatable_is_done_once() -> None:
-    assert Request("POST", "Calls/connect.json").once
-    assert Request("DELETE", "Things").once
-    assert not Request("GET", "Things").once
-    assert not put_request("Things", {}, None, Category.EXOPHONES).once
+    assert Request("POST", "Calls/connect.json").must_not_repeat
+    assert Request("DELETE", "Things").must_not_repeat
+    assert not Request("GET", "Things").must_not_repeat
+    assert not put_request("Things", {}, None, Category.EXOPHONES).must_not_repeat
 
 
 # The budget

@@ -95,7 +95,7 @@ FIRST_PAGE: Final = '''\
         async def first(held: AsyncCallRecords) -> CallPage:
             return await held
 
-        return self._await(first)'''
+        return self._await_in_loop(first)'''
 
 HEADER: Final = '''\
 """The synchronous classes. Written by `python -m tests.sync.generate`: do not edit."""
@@ -366,7 +366,7 @@ def _method(
     elif returned in own:
         lines += _made(method, returned, imports)
     elif _is(method, "property"):
-        lines.append(f"        return self._ask(lambda held: held.{method.name})")
+        lines.append(f"        return self._call_in_loop(lambda held: held.{method.name})")
     else:
         lines += _passed_on(method, returned)
     return lines
@@ -376,9 +376,9 @@ def _passed_on(method: ast.FunctionDef | ast.AsyncFunctionDef, returned: str) ->
     lines: list[str] = []
     if isinstance(method, ast.AsyncFunctionDef) and not returned.startswith("AsyncGenerator"):
         lines += _read_before(method)
-        way = "self._await"
+        way = "self._await_in_loop"
     else:
-        way = "self._iterate" if returned.startswith("Async") else "self._ask"
+        way = "self._iterate" if returned.startswith("Async") else "self._call_in_loop"
     call = _call(f"lambda held: held.{method.name}", _arguments(method), 12)
     back = "" if returned == "None" else "return "
     if "\n" not in call:

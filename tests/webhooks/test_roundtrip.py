@@ -15,7 +15,7 @@ from exotel_async.emulator import Behaviour, Emulator, Outcome, Scenario
 from exotel_async.emulator.encoding import Encoding, encode
 from exotel_async.models import CallStatus
 from exotel_async.webhooks import StatusCallback
-from exotel_async.wire.values import moment, seconds
+from exotel_async.wire.values import parse_time, seconds
 from tests.conftest import AGENT, CUSTOMER, EXOPHONE, session
 from tests.webhooks.payloads import ENCODINGS
 
@@ -82,7 +82,7 @@ def assert_nothing_is_lost(event: StatusCallback, document: dict[str, Any]) -> N
                 assert leg.answered_by is not None
                 assert leg.answered_by == told["AnsweredBy"].lower()
         elif name in times:
-            assert read[name] == moment(value, IST)
+            assert read[name] == parse_time(value, IST)
             assert read[name] is not None or value is None
         elif name == "ConversationDuration":
             assert read[name] == seconds(value)

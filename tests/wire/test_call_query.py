@@ -170,8 +170,8 @@ def test_the_smallest_query() -> None:
 def test_of_several_statuses_the_calls_are_chosen_here() -> None:
     calls = tuple(Call(sid=status, status=status) for status in CallStatus)
     page = CallPage(calls=calls, total=900, after="c3Vy")
-    assert query_of(status="busy").chosen(page) is page
-    chosen = query_of(status=["No-Answer", CallStatus.BUSY]).chosen(page)
+    assert query_of(status="busy").filtered(page) is page
+    chosen = query_of(status=["No-Answer", CallStatus.BUSY]).filtered(page)
     assert {call.sid for call in chosen.calls} == {"busy", "no-answer"}
     # Exotel counts the others, too.
     assert (chosen.total, chosen.after) == (None, "c3Vy")

@@ -30,7 +30,15 @@ from exotel_async.models import (
     NumberType,
 )
 from exotel_async.wire.converter import converter
-from exotel_async.wire.values import amount, count, free_text, moment, seconds, text, word
+from exotel_async.wire.values import (
+    amount,
+    count,
+    enum_reader,
+    free_text,
+    parse_time,
+    seconds,
+    text,
+)
 
 SID = "0a1b2c3d4e5f60718293a4b5c6d71a3j"
 ACCEPTED: dict[str, Any] = {
@@ -477,7 +485,7 @@ def test_amount_does_not_depend_on_the_decimal_context() -> None:
     ],
 )
 def test_moment(value: object, read: datetime | None) -> None:
-    assert moment(value, IST) == read
+    assert parse_time(value, IST) == read
 
 
 def test_times_are_in_the_zone_asked_for() -> None:
@@ -504,7 +512,7 @@ def test_words_not_known_stay() -> None:
     assert odd.status == "on-hold"
     assert odd.direction == "3"
     assert odd.answered_by is None
-    assert word(Dnd)("Perhaps") == "Perhaps"
+    assert enum_reader(Dnd)("Perhaps") == "Perhaps"
 
 
 @pytest.mark.slow
@@ -514,7 +522,7 @@ def test_no_value_of_any_field_raises(value: object) -> None:
         made = converter().structure(COMPLETED | {key: value}, kind)
         hash(made)
         repr(made)
-    time = moment(value, timezone(timedelta(hours=-12)))
+    time = parse_time(value, timezone(timedelta(hours=-12)))
     assert time is None or (time.tzinfo is not None and time.astimezone(UTC).year > 1969)
     money = amount(value)
     assert money is None or (money.is_finite() and len(f"{money:f}") < 99)
@@ -534,7 +542,7 @@ def test_no_object_raises_anything_but_a_value_error(data: dict[str, Any]) -> No
 @given(st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(9998, 12, 31)))  # noqa: DTZ001
 def test_every_documented_time_is_read(time: datetime) -> None:
     whole = time.replace(microsecond=0)
-    assert moment(f"{whole:%Y-%m-%d %H:%M:%S}".zfill(19), IST) == whole.replace(tzinfo=IST)
+    assert parse_time(f"{whole:%Y-%m-%d %H:%M:%S}".zfill(19), IST) == whole.replace(tzinfo=IST)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=0, max_value=10**9))

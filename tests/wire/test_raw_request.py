@@ -168,10 +168,10 @@ def test_query_and_form() -> None:
 
 
 def test_what_may_be_done_twice() -> None:
-    assert not raw_request("GET", "Things").once
+    assert not raw_request("GET", "Things").must_not_repeat
     for method in ("POST", "PUT", "DELETE"):
         request = raw_request(method, "Things")
-        assert request.once
+        assert request.must_not_repeat
         assert not request.dials
 
 

@@ -571,7 +571,7 @@ def test_whitelist() -> None:
     request = requests.whitelist("098123 00001", exophone="080-30000000")
     assert (request.method, request.path) == ("POST", "CustomerWhitelist/")
     assert dict(request.form) == {"VirtualNumber": "08030000000", "Number": "09812300001"}
-    assert request.once, "an SMS goes out"
+    assert request.must_not_repeat, "an SMS goes out"
     assert not request.dials
     several = iter(["098123 00001", "+91 98123-00002", "09812300001"])
     request = requests.whitelist(several, exophone="08030000000", extra={"Language": "en"})
