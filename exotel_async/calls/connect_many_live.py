@@ -234,7 +234,7 @@ class LiveCalls:
                 raise
             except ExotelError as failure:
                 logger.warning(
-                    "Searching for a call of unknown outcome has failed and is repeated: %s",
+                    "Searching for a call of unknown outcome has failed. Trying again: %s",
                     failure,
                 )
             await self._pipeline.sleep(interval)

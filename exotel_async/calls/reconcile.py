@@ -186,7 +186,7 @@ class Reconciler:
                 failures += 1
                 if time() >= deadline or not _may_retry(failure, failures):
                     raise
-                logger.info("Searching the call records has failed and is repeated: %s", failure)
+                logger.info("Searching the call records has failed. Trying again: %s", failure)
             if isinstance(look, Call):
                 return CallFound(look)
             if look is not None:

@@ -424,4 +424,4 @@ class CallWatcher:
 def _log_retried(errors: Iterable[ExotelError]) -> None:
     """Log the errors of polls that are retried, each text once."""
     for why in dict.fromkeys(map(str, errors)):
-        polls.info("A poll for calls has failed and is made again: %s", why)
+        polls.info("A poll for calls has failed. Trying again: %s", why)

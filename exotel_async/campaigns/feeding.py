@@ -291,7 +291,7 @@ class Feeding:
         except ConfigurationError as error:  # the session is closed
             self._state.fail(error)
         except ExotelError as error:
-            logger.info("Exotel's clock could not be read, and is asked for again: %s", error)
+            logger.info("Exotel's clock could not be read. Trying again: %s", error)
             await asyncio.sleep(_HOLDER_POLL)
         self._state.changes.set()
 

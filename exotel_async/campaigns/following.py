@@ -107,7 +107,7 @@ class Following:
             reason = f"how the call ended is not known: {result}"
             self._attempts.unresolved(attempt, reason, [attempt.sid or ""])
             return
-        logger.info("A call of a campaign could not be read, and is asked for again: %s", result)
+        logger.info("A call of a campaign could not be read. Trying again: %s", result)
         self._retry_timers[attempt.id] = loop.call_later(
             self._interval, self._follow, attempt, began
         )

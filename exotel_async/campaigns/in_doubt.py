@@ -142,7 +142,7 @@ class InDoubt:
                 raise
             except ExotelError as failure:
                 logger.warning(
-                    "Searching for a call of a campaign failed, and is repeated: %s", failure
+                    "Searching for a call of a campaign has failed. Trying again: %s", failure
                 )
                 await self._parts.pipeline.sleep(self._interval)
                 continue

@@ -113,9 +113,7 @@ class CampaignRun:
                     await self._read(state, running)
             except LedgerUnavailable as error:
                 # The engine reports this as well, and continues once the ledger is available.
-                logger.info(
-                    "Outcomes cannot be read from the ledger, and are asked for again: %s", error
-                )
+                logger.info("Outcomes cannot be read from the ledger. Trying again: %s", error)
                 await asyncio.sleep(LEDGER_PAUSE)
                 continue
             if self._ready:

@@ -159,8 +159,8 @@ class HandlerTask:
                 return
             if pause == _FIRST_PAUSE:
                 logger.warning(
-                    "The claim store did not record how the handling of an event ended, and is "
-                    "asked again: %r",
+                    "The claim store did not record how the handling of an event ended. "
+                    "Trying again: %r",
                     problem,
                 )
             try:

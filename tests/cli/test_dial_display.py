@@ -194,7 +194,7 @@ def test_the_last_errors_are_cut_masked_and_free_of_control_codes() -> None:
 
 
 def test_the_last_error_is_told_whole() -> None:
-    text = "A poll for calls has failed and is made again: api.exotel.com cannot be reached"
+    text = "A poll for calls has failed. Trying again: api.exotel.com cannot be reached"
     current = evolve(STANDINGS["problems"], problems=[Problem(at=NOW, text=text, count=41)])
     lines = panel(current, 60)
     first = next(number for number, line in enumerate(lines) if line.startswith("errors"))

@@ -170,7 +170,7 @@ async def test_a_store_that_raises_cancellation_is_told(caplog: pytest.LogCaptur
         assert await post(served, SHORT) == 200
         await hooks.aclose(0.1)
     assert caplog.text.count("Handling status_callback has failed") == 1
-    assert caplog.text.count(f"{NOT_RECORDED}, and is asked again: CancelledError()") == 2
+    assert caplog.text.count(f"{NOT_RECORDED}. Trying again: CancelledError()") == 2
 
 
 async def test_what_outlasts_its_time_comes_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -518,7 +518,7 @@ async def test_what_was_handled_was_though_it_could_not_be_noted(
     hooks = application(handler, claims=Broken("done"))
     assert [await ask(hooks), await ask(hooks)] == [200, 200]
     assert handler.began == 1
-    assert f"{NOT_RECORDED}, and is asked again: ConnectionError('no store')" in caplog.text
+    assert f"{NOT_RECORDED}. Trying again: ConnectionError('no store')" in caplog.text
     assert "Traceback" not in caplog.text
     await hooks.aclose(grace=0)
     assert caplog.text.count(NOT_RECORDED) == 2
