@@ -276,7 +276,7 @@ def export(
         json: Print the number of calls written, as one line of JSON.
     """
     from exotel_async.cli.export import export  # noqa: PLC0415
-    from exotel_async.cli.export_order import ExportArguments, usual_format  # noqa: PLC0415
+    from exotel_async.cli.export_arguments import ExportArguments, usual_format  # noqa: PLC0415
 
     known = format or usual_format(output)
     if known is None:

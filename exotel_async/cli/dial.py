@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile, NumberList
-    from exotel_async.cli.dial_order import DialArguments
+    from exotel_async.cli.dial_arguments import DialArguments
 
 
 def dial(arguments: DialArguments, *, dry_run: bool) -> Exit:

@@ -68,8 +68,8 @@ def dial(
     if not file.name and name is None:  # with a name, opening it reports this
         return report_misuse(f"{file} is a folder: give a file in it", as_json=json)
     from exotel_async.cli.dial import dial  # noqa: PLC0415
+    from exotel_async.cli.dial_arguments import DialArguments  # noqa: PLC0415
     from exotel_async.cli.dial_campaign import CampaignOptions, usual_name  # noqa: PLC0415
-    from exotel_async.cli.dial_order import DialArguments  # noqa: PLC0415
 
     options = CampaignOptions(
         name=name or usual_name(file),

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import ContactOutcome
     from exotel_async.cli.contact_files import ContactFile
     from exotel_async.cli.contact_list import Added
+    from exotel_async.cli.dial_arguments import DialArguments
     from exotel_async.cli.dial_display import DialProgress, Problem
-    from exotel_async.cli.dial_order import DialArguments
 
 _EVENT_EVERY: Final = 5.0
 """Seconds between two progress events, at least."""

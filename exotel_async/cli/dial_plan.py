@@ -25,7 +25,7 @@ from exotel_async.phone import identity_of
 
 if TYPE_CHECKING:
     from exotel_async.campaigns.entries import CampaignEntry, NewContact
-    from exotel_async.cli.dial_order import DialArguments
+    from exotel_async.cli.dial_arguments import DialArguments
 
 _BLOCK: Final = 1000
 """How many contacts are looked up in the ledger at once."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from exotel_async.campaigns import Campaign, CampaignStatistics
     from exotel_async.campaigns.entries import OpenAttempt
     from exotel_async.cli.contact_files import ContactFile
-    from exotel_async.cli.dial_order import DialArguments
+    from exotel_async.cli.dial_arguments import DialArguments
 
 _EVERY: Final = 1.0
 """Seconds between two updates of the display."""

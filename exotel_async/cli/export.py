@@ -13,7 +13,7 @@ from typing import Final
 from attrs import define, evolve, field
 
 from exotel_async import AsyncExotel, ExotelError, InvalidRequest
-from exotel_async.cli.export_order import ExportArguments
+from exotel_async.cli.export_arguments import ExportArguments
 from exotel_async.cli.export_progress import ListProgress
 from exotel_async.cli.export_sink import (
     Refusal,

@@ -21,11 +21,11 @@ from exotel_async.campaigns import (
     Schedule,
 )
 from exotel_async.cli import dial_app
+from exotel_async.cli.dial_arguments import DialArguments
 from exotel_async.cli.dial_assumed import Assumed
 from exotel_async.cli.dial_dry_run import DryRun, Rejection
 from exotel_async.cli.dial_forecast import forecast
 from exotel_async.cli.dial_options import CallOptions, Target, Timing
-from exotel_async.cli.dial_order import DialArguments
 from exotel_async.cli.dial_report import DialEnd, OpenCall
 from exotel_async.cli.service import Service
 from exotel_async.cli.terminal import Exit

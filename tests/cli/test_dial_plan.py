@@ -13,9 +13,9 @@ from attrs import evolve
 from exotel_async.campaigns import CampaignAdmin, Contact
 from exotel_async.cli import dial_plan
 from exotel_async.cli.contact_files import open_contacts
+from exotel_async.cli.dial_arguments import DialArguments
 from exotel_async.cli.dial_dry_run import DryRun, show_dry_run
 from exotel_async.cli.dial_options import Target
-from exotel_async.cli.dial_order import DialArguments
 from exotel_async.cli.dial_plan import Plan
 from exotel_async.cli.service import Misuse
 from tests.cli.dial_runs import dial_arguments

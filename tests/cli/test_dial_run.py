@@ -27,10 +27,10 @@ from exotel_async.campaigns.clock import from_ms, to_ms
 from exotel_async.cli.campaign_candidates import contact_lines
 from exotel_async.cli.contact_files import open_contacts
 from exotel_async.cli.dial import dial, exit_code_of, open_call_of
+from exotel_async.cli.dial_arguments import DialArguments
 from exotel_async.cli.dial_campaign import read_hours
 from exotel_async.cli.dial_events import end_event
 from exotel_async.cli.dial_options import CallOptions, Timing
-from exotel_async.cli.dial_order import DialArguments
 from exotel_async.cli.dial_output import DialOutput
 from exotel_async.cli.dial_problems import ProblemLog
 from exotel_async.cli.dial_run import DialRun

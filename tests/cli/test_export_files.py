@@ -26,8 +26,8 @@ from exotel_async import AsyncExotel, Call, InvalidRequest
 from exotel_async.calls.list_resume import Position, write_token
 from exotel_async.cli import main
 from exotel_async.cli.export import _Run
+from exotel_async.cli.export_arguments import ExportArguments
 from exotel_async.cli.export_filters import Selection
-from exotel_async.cli.export_order import ExportArguments
 from exotel_async.cli.export_sink import Refusal, Sink, State
 from exotel_async.cli.export_sqlite import Database
 from exotel_async.cli.export_text import TextFile, as_jsonl

@@ -81,7 +81,7 @@ _OTHERS: Final = {
 }
 _SHOWN_BY: Final = {"complain", "report_misuse", "note", "report_problem", "show_error"}
 """Functions of the command line that print an error."""
-_ERROR_MODULES: Final = {"service.py", "export_order.py", "dial_campaign.py"}
+_ERROR_MODULES: Final = {"service.py", "export_arguments.py", "dial_campaign.py"}
 _NAMES: Final = {"wrong", "problem", "hint", "interrupted", "_KINDS"}
 _FUNCTIONS: Final = {"_problem_of", "_unknown", "no_contact_text"}
 _RULE: Final = ("must ", "is ", "has ", "looks like ")
