@@ -1,6 +1,6 @@
 """Responses to applets: the branch to take, a number to dial, an SMS, a Gather prompt, a bot URL.
 
-They follow VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6 and 7.9.
+They follow VOICE_V1 7.1, 7.2, 7.3a, 7.4, 7.6, 7.9.
 """
 
 from __future__ import annotations

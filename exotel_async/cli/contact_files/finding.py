@@ -186,7 +186,7 @@ class _Finder:
             if kinds[one.index] != Kind.OTHER
             and any(map(has_lost_digits, self.sample.cells(one.index)))
         ]
-        # The notes name the sheet of a workbook that is read: another one may be meant.
+        # `notes` name the sheet of a workbook that is read: another one may be meant.
         why = "; ".join([no_numbers_text(used, lost, _ADVICE), *self.notes])
         return Unreadable(f"{self.path}: {why}")
 
