@@ -95,15 +95,15 @@ class AsyncExotel:
         """Create the session.
 
         Args:
-            account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
-            api_key: the API key; else ``EXOTEL_API_KEY``.
-            api_token: the API token; else ``EXOTEL_API_TOKEN``.
+            account_sid: the account; by default the value of ``EXOTEL_ACCOUNT_SID``.
+            api_key: the API key; by default the value of ``EXOTEL_API_KEY``.
+            api_token: the API token; by default the value of ``EXOTEL_API_TOKEN``.
             region: the region of the account: a `Region`, or ``"mumbai"`` or ``"singapore"``, or
                 its host; else the one in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
                 path that Exotel documents, ``/v1/Accounts/...``, may follow.
-            allow_http: whether to accept an ``http://`` address of another computer than this one.
-                The API token is then sent unencrypted.
+            allow_http: whether to accept an ``http://`` address that is not this computer's. The
+                API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 number is requests a minute. A budget is shared with other processes through the
                 server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is used as it is.
@@ -118,15 +118,15 @@ class AsyncExotel:
             http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of the
                 session's own. It is not closed with the session. Neither of them keeps or sends
                 cookies. Give it a `keepalive_expiry` of a second or so: a dial on a connection that
-                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
-                library; else the one in ``EXOTEL_HTTP``, else httpx.
+                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: a client of the
+                session's own from that library; else the one in ``EXOTEL_HTTP``, else httpx.
             time_zone: the time zone of Exotel's times; that of India by default.
             coalesce: whether calls that are read at the same time may share a request.
             on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the outcome of a
                 dial whose task was cancelled or timed out: the `Call`, or `CallOutcomeUnknown`; and
                 with its `DialTarget`, as passed or made from the arguments. Called in the event
-                loop, it must not block. It may be a coroutine function, for which closing waits a
-                second. What it raises is logged.
+                loop, it must not block. It may be a coroutine function; closing the session
+                waits one second for it. What it raises is logged.
             on_event: called with each event of `exotel_async.events` that the session reports, in
                 its event loop: it must not block. What it raises is logged. A `Telemetry` of
                 `exotel_async.otel` can be passed.

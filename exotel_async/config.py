@@ -153,10 +153,10 @@ class RetryPolicy:
     A dial whose outcome is unknown is never sent again, whatever is set here.
 
     Attributes:
-        attempts: times one request is sent at most, not counting 429 responses.
+        attempts: how often one request is sent at most, not counting 429 responses.
         refusals: 429 responses that one request tolerates; the next one fails it with
             `RateLimited`.
-        total: seconds after the first attempt in which another one may start.
+        total: seconds after the first attempt within which another one may start.
         backoff: upper bound of the first random delay, in seconds; it doubles each time.
         backoff_cap: upper bound of any delay, in seconds.
         longest_pause: seconds for which a `Retry-After` pauses the account's requests at most,

@@ -57,7 +57,7 @@ def given(argument: str, value: str | None) -> str:
 
     Raises:
         ConfigurationError: it is missing or empty, has a space or an unprintable character in it,
-            or stands in quotation marks. The message names the argument or the variable.
+            or is in quotation marks. The message names the argument or the variable.
     """
     found = _found(argument, value)
     if not found:
@@ -68,7 +68,7 @@ def given(argument: str, value: str | None) -> str:
         raise ConfigurationError(f"{source} has a space or an unreadable character in it")
     if found[0] in "'\"" and found[0] == found[-1]:
         # `docker --env-file` keeps those that a shell would remove.
-        raise ConfigurationError(f"{source} stands in quotation marks, which are not part of it")
+        raise ConfigurationError(f"{source} is in quotation marks, which are not part of it")
     return found
 
 

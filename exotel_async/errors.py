@@ -167,11 +167,11 @@ class ClaimsUnavailable(ExotelError):
 
 
 class InvalidWebhook(ExotelError):
-    """A request to a webhook is not what Exotel sends."""
+    """A request to a webhook that is not what Exotel sends."""
 
 
 class ConnectionFailed(ExotelError):
-    """No byte of the request reached Exotel, in any attempt.
+    """In no attempt did a byte of the request reach Exotel.
 
     Attributes:
         host: the host that was not reached, with the port if one was given.

@@ -160,10 +160,10 @@ def test_an_error_names_what_a_value_was_given_by(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigurationError, match=r"^api_token has a space"):
         Credentials.find("acme1", "key", "to ken")
     monkeypatch.setenv("EXOTEL_API_TOKEN", "'token'")
-    with pytest.raises(ConfigurationError, match=r"^EXOTEL_API_TOKEN stands in quotation") as seen:
+    with pytest.raises(ConfigurationError, match=r"^EXOTEL_API_TOKEN is in quotation") as seen:
         Credentials.find("acme1", "key", None)
     assert "'token'" not in str(seen.value)
-    with pytest.raises(ConfigurationError, match=r"^api_key stands in quotation"):
+    with pytest.raises(ConfigurationError, match=r"^api_key is in quotation"):
         Credentials.find("acme1", '"key"', "token")
     Credentials.find("acme1", "k'ey", "'token")
 

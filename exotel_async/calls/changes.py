@@ -66,8 +66,8 @@ class CallChanges:
 
         Raises:
             InvalidRequest: Exotel no longer has all of the calls: see `gap`.
-            ExotelError: a page could not be read; the next step, reading again, or `token`
-                continues.
+            ExotelError: a page could not be read; continue with the next step, by reading again, or
+                with `token`.
         """
         return Steps(self._pages)
 

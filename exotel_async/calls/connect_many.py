@@ -46,7 +46,7 @@ class DialOutcome(Value):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether it is unknown if the call was placed."""
+        """Whether it is unknown whether a call was placed."""
         return isinstance(self.error, CallOutcomeUnknown)
 
     @property
@@ -67,7 +67,7 @@ class DialStatistics(Value):
         unknown: dials that may have placed a call: `CallOutcomeUnknown`.
         waiting: targets whose outcome was not read yet: they wait for room or for the budget, are
             in flight, or their outcome waits to be read.
-        live: legs in progress, or possibly in progress. If calls are not followed to their ends,
+        live: legs that are, or may be, in progress. If calls are not followed to their ends,
             because there is neither `max_live` nor a reader of `ended()`: only those of dials in
             flight.
         rate: outcomes per second so far.
@@ -127,7 +127,7 @@ class Dials(ResultStream[DialOutcome]):
 
     @property
     def live(self) -> int:
-        """Legs in progress, or possibly in progress."""
+        """Legs that are, or may be, in progress."""
         return self._live.legs
 
     def statistics(self) -> DialStatistics:
@@ -166,10 +166,10 @@ class Dials(ResultStream[DialOutcome]):
         no other requests. The call of a dial whose outcome is unknown is searched for, and included
         if it is found. A call that is not found, or that Exotel no longer knows, is left out.
 
-        Get it at the start of the block: ends are not kept without a reader. It ends when nothing
-        more will be dialled and no call is in progress. Dialling waits for the outcomes to be read:
-        read them in another task, or before. It is for one reader; every call of this method
-        returns the same stream.
+        Call this at the start of the block: without a reader, ends are not kept. It ends when
+        nothing more will be dialled and no call is in progress. Dialling waits for the outcomes to
+        be read: read them in another task, or before. It is for one reader; every call of this
+        method returns the same stream.
 
         Raises:
             RuntimeError: a call was placed before this was called. While reading: the block was

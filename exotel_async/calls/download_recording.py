@@ -1,7 +1,7 @@
 """Downloading recordings: which link to use, and what it means if none of them works.
 
 A call may have two links: one that is pre-signed and valid for minutes, and one that needs the
-account's credentials. Neither exists at once, and either may lead nowhere for a while.
+account's credentials. Neither is there immediately, and either may lead nowhere for a while.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class CallReader(RecordingReader, WaitReader):
         and with them the second party and the talk time in `details`.
 
         Gets that are made at the same time, or have to wait for the budget, share requests of up to
-        a hundred calls each; the result is that of a single request. No get is answered by a
-        request that was sent before it was made.
+        a hundred calls each; the result is the same as that of single requests. No get is answered
+        by a request that was sent before it was made.
 
         Args:
             sid: the call's SID.
@@ -157,14 +157,14 @@ class CallReader(RecordingReader, WaitReader):
     ) -> CallChanges:
         """Read the calls that are new or have changed since the last reading.
 
-        Use it as ``async for call in changes``, and save `changes.token` for the next reading, be
-        it a minute or several days later. Each call is given when it is new, and once again each
-        time its record has changed: its end, duration, price and recording come late. Calls in
+        Use it as ``async for call in changes``, and save `changes.token` for the next reading, a
+        minute or several days later. Each call is yielded when it is new, and again each time its
+        record has changed: its end, duration, price and recording come late. Calls in
         progress are not included.
 
-        Rests on `GET Calls`, whose only time filter is the time of creation: each reading covers
-        again the calls created in the 4 hours and 15 minutes before the last one, which is the
-        longest that a call may last and its price may take. Later changes are not noticed.
+        Rests on `GET Calls`, whose only time filter is the time of creation: each reading
+        also re-reads the calls created in the 4 hours and 15 minutes before the previous one, which
+        is the longest that a call may last and its price may take. Later changes are not noticed.
 
         Args:
             since: the `token` of the last reading; or, the first time, a datetime: calls created in

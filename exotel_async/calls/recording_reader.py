@@ -100,7 +100,7 @@ class RecordingReader:
 
         Use it as ``async with exotel.calls.open_recording(call) as recording`` and ``async for
         chunk in recording``; `recording.content_type` and `recording.size` are what its host
-        states. It is fetched like by `download_recording`, from the same links and under the same
+        states. It is fetched as by `download_recording`, from the same links and under the same
         rules. It is retried until the first bytes have arrived; if it breaks off later, open it
         again. It counts as one of the four downloads that run at a time until its block is left,
         however slowly it is read.

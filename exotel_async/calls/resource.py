@@ -52,7 +52,7 @@ class Calls(CallReader):
     ) -> Call:
         """Connect two parties: ring `from_` first, and `to` once it has answered.
 
-        A returned call means that Exotel accepted the order; read how the call goes with `get`.
+        If a call is returned, Exotel has accepted the dial; use `get` to see how it goes.
         Rests on `POST Calls/connect`, mode "connect two numbers".
 
         Args:
@@ -70,7 +70,7 @@ class Calls(CallReader):
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            RateLimitTimeout: the budget had no room in time; nothing was sent.
+            RateLimitTimeout: the rate limit left no request in time; nothing was sent.
             ConnectionFailed: Exotel was not reached.
             APIError: Exotel refused; no call was made.
             CallOutcomeUnknown: it is not known whether the call was made. The SDK never dials it
@@ -221,14 +221,14 @@ class Calls(CallReader):
                 target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
                 two numbers has two. The end of a call is learned from the poll of `wait`, or from
-                `notify`; a dial whose outcome is unknown counts until it is known. None: any
+                `notify`; a dial counts until its outcome is known. None: any
                 number.
             interval: seconds until the first poll for a call's end.
             priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
             timeout: seconds each dial may take in all.
-            on_progress: called with `statistics()` each time an outcome is taken from the stream,
-                which raises any exception of the callback.
+            on_progress: called with `statistics()` each time an outcome is taken from the stream.
+                The stream raises its exceptions.
             **options: see `TargetOptions`; a target's own options take precedence.
 
         Raises:

@@ -81,9 +81,9 @@ class WaitReader:
 
         Raises:
             InvalidRequest: an invalid argument; nothing was sent.
-            NotFound: no such call, or it does not exist any more.
+            NotFound: there is no such call, or no longer.
             RequestTimeout: the call was not over within `timeout`.
-            ExotelError: any other of this package except `CallOutcomeUnknown`, if it persists.
+            ExotelError: any other error except `CallOutcomeUnknown`, if it persists.
         """
         from exotel_async.calls.get_many import result_of  # noqa: PLC0415
         from exotel_async.calls.wait_state import not_over  # noqa: PLC0415

@@ -106,7 +106,7 @@ class Dialer(CampaignAdmin):
 
     @property
     def channels_in_use(self) -> int:
-        """The number of legs that are in progress, or may be: of dials in flight or in doubt."""
+        """The number of legs that are, or may be, in progress: also of dials not known yet."""
         return 0 if self._state is None else self._state.channels.held
 
     def run(

@@ -49,7 +49,7 @@ _TICK: Final = 0.5
 """Seconds between two checks, in memory, whether a contact has come due."""
 _LEDGER_POLL: Final = 1.5
 """Seconds between two checks of the ledger, which other processes write as well."""
-_BEAT: Final = 10.0
+_RENEWAL: Final = 10.0
 """Seconds between two renewals of the lease."""
 _HOLDER_POLL: Final = 1.0
 """Seconds between two checks whether another dialer still has the ledger."""
@@ -75,7 +75,7 @@ class Feeding:
         self._state = state
         self._register = register
         self._refusing = refusing
-        self._last_beat = 0.0
+        self._last_renewal = 0.0
         self._reading: asyncio.Task[None] | None = None
 
     async def take_ledger(self) -> None:
@@ -108,7 +108,7 @@ class Feeding:
                     f"stopped while another dialer has the ledger: {_describe(holder)}"
                 )
             await asyncio.sleep(_HOLDER_POLL)
-        self._last_beat = since
+        self._last_renewal = since
         state.ownership_confirmed(since)
         try:
             if not state.clock.is_fresh:
@@ -151,7 +151,7 @@ class Feeding:
     async def _check_ledger(self) -> None:
         """Check the ledger once."""
         state = self._state
-        await self._beat()
+        await self._renew()
         await self.read_campaigns()
         for running in list(state.campaigns.values()):
             if running.is_dialled and not state.stopping:
@@ -172,10 +172,11 @@ class Feeding:
         if state.stopping or any(one.runs and one.has_ended for one in state.campaigns.values()):
             state.notify_listeners()  # the last work in progress may be over
 
-    async def _beat(self) -> None:
+    async def _renew(self) -> None:
         state = self._state
         since = seconds_since_boot()
-        if since - self._last_beat < _BEAT and state.owns_ledger() and state.ledger_error is None:
+        is_recent = since - self._last_renewal < _RENEWAL
+        if is_recent and state.owns_ledger() and state.ledger_error is None:
             return
         try:
             await state.ledger.renew_lease(state.clock.now_ms())
@@ -183,7 +184,7 @@ class Feeding:
             state.ownership_lost()
             state.fail(error)
             return
-        self._last_beat = since
+        self._last_renewal = since
         state.ownership_confirmed(since)
 
     async def read_campaigns(self) -> dict[int, CampaignEntry]:

@@ -29,7 +29,7 @@ _LEAVE: Final = (
 _LEAVE_ALL: Final = (
     update(dialers).where(dialers.c.left_at.is_(None)).values(left_at=bindparam("now"))
 )
-_BEAT: Final = (
+_RENEW_LEASE: Final = (
     update(dialers)
     .where(dialers.c.id == bindparam("dialer"), dialers.c.left_at.is_(None))
     .values(lease_until=bindparam("until"))
@@ -121,7 +121,7 @@ def enter(connection: Connection, now: int, longest_exchange: int) -> str:
 def renew_lease(connection: Connection, dialer: str, now: int) -> bool:
     """Renew the lease of a dialer. Return whether it still has the ledger."""
     sign: dict[str, Any] = {"dialer": dialer, "until": now + _LEASE_MS}
-    return connection.execute(_BEAT, sign).rowcount == 1
+    return connection.execute(_RENEW_LEASE, sign).rowcount == 1
 
 
 def leave(connection: Connection, dialer: str, now: int) -> None:

@@ -101,7 +101,7 @@ def _dial(run: DialRun) -> Exit:
     try:
         asyncio.run(run.main())
     except DialerStopped:
-        return _interrupted(run, f"{interrupted}: another process has taken the ledger")
+        return _interrupted(run, f"{interrupted}: another process has the ledger")
     except ExotelError as failure:
         error = failure
     except (KeyboardInterrupt, asyncio.CancelledError):

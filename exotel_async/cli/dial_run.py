@@ -294,7 +294,7 @@ class DialRun:
     async def _open_attempts(
         self, ledger: Ledger, states: Sequence[AttemptState]
     ) -> list[OpenAttempt]:
-        """Return the campaign's attempts in these states, at most about 1000 of them."""
+        """Return the campaign's attempts in these states, at most 1000 of them."""
         found: list[OpenAttempt] = []
         after_id = ""
         while self._campaign_id is not None and len(found) < _MAX_SHOWN:
@@ -303,7 +303,7 @@ class DialRun:
             if len(page) < _READ_AT_ONCE:
                 break
             after_id = page[-1].id
-        return found
+        return found[:_MAX_SHOWN]
 
     # The end of the run.
 

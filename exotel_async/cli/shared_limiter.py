@@ -47,7 +47,7 @@ async def clear_pauses(exotel: AsyncExotel) -> str:
         left = await limiter.clear_pause()
         if left > 0:
             until = clock(datetime.now(UTC) + timedelta(seconds=left))
-            ended.append(f"{requests} were paused for another {left:.0f} s, until {until}")
+            ended.append(f"{requests} would have been paused for {left:.0f} s more, until {until}")
     if not ended:
         return "no pause to clear: the account's requests are not paused"
     return f"cleared: {'; '.join(ended)}"

@@ -146,8 +146,8 @@ async def fetch(
 ) -> tuple[Download, int]:
     """Fetch a file, starting over after each failed attempt; return the facts, and the attempts.
 
-    If the sink is spent, there are no more attempts. A 429 counts as a normal attempt: it is not
-    the API's. `credentials` is whether the account's credentials may be sent at all.
+    If the sink cannot restart, there are no more attempts. A 429 counts as a normal attempt: it is
+    not the API's. `credentials` is whether the account's credentials may be sent at all.
 
     Raises:
         OSError: writing failed.

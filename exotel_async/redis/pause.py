@@ -12,7 +12,7 @@ from exotel_async.redis.statistics import SECOND
 
 
 class SharedGate(PauseGate):
-    """A gate that awaits_ledger the ledger before it opens: only one process may send the probe."""
+    """A gate that asks the ledger before it opens: only one process may send the probe."""
 
     # It also sets these attributes of `PauseGate`.
     until: float | None

@@ -110,15 +110,15 @@ class Exotel(SyncSession):
         """Create the session.
 
         Args:
-            account_sid: the account; else ``EXOTEL_ACCOUNT_SID``.
-            api_key: the API key; else ``EXOTEL_API_KEY``.
-            api_token: the API token; else ``EXOTEL_API_TOKEN``.
+            account_sid: the account; by default the value of ``EXOTEL_ACCOUNT_SID``.
+            api_key: the API key; by default the value of ``EXOTEL_API_KEY``.
+            api_token: the API token; by default the value of ``EXOTEL_API_TOKEN``.
             region: the region of the account: a `Region`, or ``"mumbai"`` or ``"singapore"``, or
                 its host; else the one in ``EXOTEL_SUBDOMAIN``, else Singapore.
             base_url: any other address, such as a local emulator: ``http(s)://host[:port]``. The
                 path that Exotel documents, ``/v1/Accounts/...``, may follow.
-            allow_http: whether to accept an ``http://`` address of another computer than this one.
-                The API token is then sent unencrypted.
+            allow_http: whether to accept an ``http://`` address that is not this computer's. The
+                API token is then sent unencrypted.
             rate_limit: the account's budget, or a limiter; 200 requests a minute by default. A
                 number is requests a minute. A budget is shared with other processes through the
                 server in ``EXOTEL_RATE_LIMIT_URL``, if that is set; a limiter is used as it is.
@@ -133,14 +133,14 @@ class Exotel(SyncSession):
             http_client: an `httpx.AsyncClient` or `httpx2.AsyncClient` to use instead of the
                 session's own. It is not closed with the session. Neither of them keeps or sends
                 cookies. Give it a `keepalive_expiry` of a second or so: a dial on a connection that
-                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: an own client of that
-                library; else the one in ``EXOTEL_HTTP``, else httpx.
+                the service has dropped is lost. ``"httpx"`` or ``"httpx2"``: a client of the
+                session's own from that library; else the one in ``EXOTEL_HTTP``, else httpx.
             time_zone: the time zone of Exotel's times; that of India by default.
             coalesce: whether calls that are read at the same time may share a request.
             on_orphaned_call: called as ``on_orphaned_call(ended, target)`` with the outcome of a
                 dial whose caller was interrupted or timed out: the `Call`, or `CallOutcomeUnknown`;
                 and with its `DialTarget`, as passed or made from the arguments. Called in a thread
-                of its own, for which closing waits a second. What it raises is logged.
+                of its own; closing the session waits one second for it. What it raises is logged.
             on_event: called with each event of `exotel_async.events` that the session reports, in
                 the thread of the event loop: it must not block. What it raises is logged. A
                 `Telemetry` of `exotel_async.otel` can be passed.
@@ -284,7 +284,7 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Call:
         """Connect two parties: ring `from_` first, and `to` once it has answered.
 
-        A returned call means that Exotel accepted the order; read how the call goes with `get`.
+        If a call is returned, Exotel has accepted the dial; use `get` to see how it goes.
         Rests on `POST Calls/connect`, mode "connect two numbers".
 
         Args:
@@ -302,7 +302,7 @@ class Calls(Resource["AsyncCalls"]):
 
         Raises:
             InvalidRequest: an argument Exotel would refuse; nothing was sent.
-            RateLimitTimeout: the budget had no room in time; nothing was sent.
+            RateLimitTimeout: the rate limit left no request in time; nothing was sent.
             ConnectionFailed: Exotel was not reached.
             APIError: Exotel refused; no call was made.
             CallOutcomeUnknown: it is not known whether the call was made. The SDK never dials it
@@ -446,14 +446,14 @@ class Calls(Resource["AsyncCalls"]):
                 target is a `DialTarget` with its own.
             max_live: legs that may be in progress at once: the account's channels. A call between
                 two numbers has two. The end of a call is learned from the poll of `wait`, or from
-                `notify`; a dial whose outcome is unknown counts until it is known. None: any
+                `notify`; a dial counts until its outcome is known. None: any
                 number.
             interval: seconds until the first poll for a call's end.
             priority: which request goes first when several wait.
             max_wait: seconds each dial may wait for the budget.
             timeout: seconds each dial may take in all.
-            on_progress: called with `statistics()` each time an outcome is taken from the stream,
-                which raises any exception of the callback.
+            on_progress: called with `statistics()` each time an outcome is taken from the stream.
+                The stream raises its exceptions.
             **options: see `TargetOptions`; a target's own options take precedence.
 
         Raises:
@@ -577,8 +577,8 @@ class Calls(Resource["AsyncCalls"]):
         and with them the second party and the talk time in `details`.
 
         Gets that are made at the same time, or have to wait for the budget, share requests of up to
-        a hundred calls each; the result is that of a single request. No get is answered by a
-        request that was sent before it was made.
+        a hundred calls each; the result is the same as that of single requests. No get is answered
+        by a request that was sent before it was made.
 
         Args:
             sid: the call's SID.
@@ -671,14 +671,14 @@ class Calls(Resource["AsyncCalls"]):
     ) -> CallChanges:
         """Read the calls that are new or have changed since the last reading.
 
-        Use it as ``for call in changes``, and save `changes.token` for the next reading, be it a
-        minute or several days later. Each call is given when it is new, and once again each time
-        its record has changed: its end, duration, price and recording come late. Calls in progress
-        are not included.
+        Use it as ``for call in changes``, and save `changes.token` for the next reading, a minute
+        or several days later. Each call is yielded when it is new, and again each time its record
+        has changed: its end, duration, price and recording come late. Calls in progress are not
+        included.
 
-        Rests on `GET Calls`, whose only time filter is the time of creation: each reading covers
-        again the calls created in the 4 hours and 15 minutes before the last one, which is the
-        longest that a call may last and its price may take. Later changes are not noticed.
+        Rests on `GET Calls`, whose only time filter is the time of creation: each reading
+        also re-reads the calls created in the 4 hours and 15 minutes before the previous one, which
+        is the longest that a call may last and its price may take. Later changes are not noticed.
 
         Args:
             since: the `token` of the last reading; or, the first time, a datetime: calls created in
@@ -837,7 +837,7 @@ class Calls(Resource["AsyncCalls"]):
 
         Use it as ``with exotel.calls.open_recording(call) as recording`` and ``for chunk in
         recording``; `recording.content_type` and `recording.size` are what its host states. It is
-        fetched like by `download_recording`, from the same links and under the same rules. It is
+        fetched as by `download_recording`, from the same links and under the same rules. It is
         retried until the first bytes have arrived; if it breaks off later, open it again. It counts
         as one of the four downloads that run at a time until its block is left, however slowly it
         is read.
@@ -914,9 +914,9 @@ class Calls(Resource["AsyncCalls"]):
 
         Raises:
             InvalidRequest: an invalid argument; nothing was sent.
-            NotFound: no such call, or it does not exist any more.
+            NotFound: there is no such call, or no longer.
             RequestTimeout: the call was not over within `timeout`.
-            ExotelError: any other of this package except `CallOutcomeUnknown`, if it persists.
+            ExotelError: any other error except `CallOutcomeUnknown`, if it persists.
         """
         sid = sid if isinstance(sid, str) else list(sid)
         return self._await_in_loop(
@@ -1284,8 +1284,8 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
 
         Raises:
             InvalidRequest: Exotel no longer has all of the calls: see `gap`.
-            ExotelError: a page could not be read; the next step, reading again, or `token`
-                continues.
+            ExotelError: a page could not be read; continue with the next step, by reading again, or
+                with `token`.
         """
         return self._iterate(lambda held: held.pages())
 
@@ -1381,7 +1381,7 @@ class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
 
     @property
     def live(self) -> int:
-        """Legs in progress, or possibly in progress."""
+        """Legs that are, or may be, in progress."""
         return self._call_in_loop(lambda held: held.live)
 
     def statistics(self) -> DialStatistics:
@@ -1405,10 +1405,10 @@ class Dials(SyncResultStream["AsyncDials", "DialOutcome"]):
         no other requests. The call of a dial whose outcome is unknown is searched for, and included
         if it is found. A call that is not found, or that Exotel no longer knows, is left out.
 
-        Get it at the start of the block: ends are not kept without a reader. It ends when nothing
-        more will be dialled and no call is in progress. Dialling waits for the outcomes to be read:
-        read them in another thread, or before. It is for one reader; every call of this method
-        returns the same stream.
+        Call this at the start of the block: without a reader, ends are not kept. It ends when
+        nothing more will be dialled and no call is in progress. Dialling waits for the outcomes to
+        be read: read them in another thread, or before. It is for one reader; every call of this
+        method returns the same stream.
 
         Raises:
             RuntimeError: a call was placed before this was called. While reading: the block was

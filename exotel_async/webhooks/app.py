@@ -81,8 +81,9 @@ class ExotelWebhooks(Registry):
         hooks.mounted_in(app)  # so that `hooks.url` knows the prefix
 
     A request that cannot be Exotel's gets an empty error response and reaches no handler: 404 if
-    the secret or the client's address is wrong or the URL is not registered; 405, 415, 413 or 414;
-    408 if the body does not arrive in time; 400 if the request cannot be read.
+    the secret or the client's address is wrong or the URL is not registered; 405 for its method,
+    415 for its content type, 413 or 414 for its size; 408 if the body does not arrive in time; 400
+    if the request cannot be read.
 
     Each event is handled once, even if Exotel sends it more than once. The response is 200 when it
     was handled, and 500 when the handler failed or timed out, so that Exotel sends it again;

@@ -129,8 +129,8 @@ class FlowRequest(AppletRequest):
         ended_at: None: Exotel sends a constant, because the call is still in progress.
         current_time: when the request was sent, by Exotel's clock.
         dial_status: the outcome of dialling the last party; after Connect.
-        dial_duration: the time since that party was dialled, including its ringing; 0 if it did not
-            answer, unless it rejected.
+        dial_duration: the time from dialling that party to the end of its leg, with its ringing; 0
+            if it did not answer, unless it rejected.
         dialled_number: the last party dialled.
         digits: the keys the caller pressed in the preceding Gather or Menu, without the quotes
             Exotel puts around them. They are not validated, and later requests may lack them.

@@ -547,7 +547,7 @@ async def test_who_waits_for_another_dialer_and_is_interrupted_has_dialled_nobod
     assert ended.code == 130
     assert "not ended" not in ended.out
     assert ended.error_lines[-1] == (
-        "exotel-async: interrupted before the first dial: another process has taken the ledger"
+        "exotel-async: interrupted before the first dial: another process has the ledger"
     )
 
 

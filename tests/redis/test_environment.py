@@ -475,7 +475,7 @@ async def test_doctor_clears_a_pause(shared: str, emulator: Emulator) -> None:
         ended = await ran("doctor", "--clear-pause", env=env)
         assert ended.code == 0, ended
         said = re.match(
-            r"cleared: .* paused for another (\d+) s, until .* UTC\nall is well", ended.out
+            r"cleared: .* paused for (\d+) s more, until .* UTC\nall is well", ended.out
         )
         assert said, ended.out
         assert 100 < int(said[1]) <= 180
@@ -503,7 +503,7 @@ async def test_doctor_clears_the_pause_of_requests_for_exophones(
                 await hasty.account.balance()
         ended = await ran("doctor", "--clear-pause", env=env)
         assert ended.code == 0, ended
-        pause = r"the account's requests%s were paused for another \d+ s, until [^;]* UTC"
+        pause = r"the account's requests%s would have been paused for \d+ s more, until [^;]* UTC"
         pauses = [pause % requests for requests in ("", " for ExoPhones")[not voice :]]
         assert re.match("cleared: " + "; ".join(pauses) + "\nall is well", ended.out), ended.out
         async with asyncio.timeout(10):

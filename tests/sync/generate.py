@@ -71,9 +71,9 @@ WORDS: Final = (
     ),
     (r"whose task was cancelled or timed out", "whose caller was interrupted or timed out"),
     (
-        r"Called in the event loop, it must not block\. It may be a coroutine function, for which "
-        r"closing waits a second\.",
-        "Called in a thread of its own, for which closing waits a second.",
+        r"Called in the event loop, it must not block\. It may be a coroutine function; "
+        r"closing the session waits one second for it\.",
+        "Called in a thread of its own; closing the session waits one second for it.",
     ),
     (
         r"Call it in the event loop, for example from a handler of `loop\.add_signal_handler`; "

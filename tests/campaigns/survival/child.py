@@ -148,7 +148,7 @@ def _hurry(options: Options) -> None:
         vars(module)["SEND_WITHIN"] = options.send_within
     for module in (state, feeding):
         vars(module)["LEASE"] = options.lease
-    vars(feeding)["_BEAT"] = min(vars(feeding)["_BEAT"], options.lease / 6)
+    vars(feeding)["_RENEWAL"] = min(vars(feeding)["_RENEWAL"], options.lease / 6)
     vars(feeding)["_LEDGER_POLL"], vars(feeding)["_HOLDER_POLL"] = 0.3, 0.1
 
 
