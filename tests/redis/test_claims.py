@@ -216,6 +216,14 @@ async def test_it_does_as_the_store_in_memory_does(
                 await claims.release(key, owner)
 
 
+async def test_a_pool_of_few_connections_is_no_outage(valkey: str) -> None:
+    async with opened(f"{valkey}{'&' if '?' in valkey else '?'}max_connections=3") as claims:
+        states = await asyncio.gather(
+            *(claims.claim(f"event-{number}", "me", LEASE) for number in range(40))
+        )
+    assert {*states} == {TAKEN}
+
+
 # What the server gets to see
 
 
@@ -568,6 +576,7 @@ def test_its_repr_has_no_password() -> None:
         ({"url_or_client": "redis://user:12?timeout=s3cr3t@host"}, "%40 for @"),
         ({"url_or_client": "localhost"}, "the URL of the claim store is not valid: must be redis"),
         ({"url_or_client": "redis://x?timeout=0"}, "the URL of the claim store .*timeout="),
+        ({"url_or_client": "redis://x?max_connections=1"}, "max_connections= must be 2 or more"),
         ({"url_or_client": None}, "url_or_client is a NoneType"),
     ],
 )
