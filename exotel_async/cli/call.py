@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -28,7 +30,7 @@ from exotel_async.masking import mask_number
 from exotel_async.wire import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from exotel_async.cli.service import Service
 
@@ -105,10 +107,20 @@ class _Ended:
     """Whether the call was printed when it was placed."""
     waited: Call | ExotelError | None = None
     """The call after its end, or why that could not be read; None: not awaited."""
+    is_lost: bool = False
+    """Whether the call could not be printed."""
 
     def note(self, how: Call | ExotelError) -> None:
         """Record the outcome of the dial."""
         self.how = how
+
+    def print(self, show: Callable[[], None]) -> None:
+        """Print to standard output; whether that fails does not change the exit code."""
+        was_lost, self.is_lost = self.is_lost, True
+        with ignoring_lost_output(sys.stdout):
+            show()
+            sys.stdout.flush()
+            self.is_lost = was_lost
 
 
 def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: bool) -> Exit:
@@ -149,10 +161,15 @@ def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: boo
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     code = _exit_code(ended, interrupted=interrupted)
+    problem = _problem_of(ended, service)
     # A script that reads only the exit code must not dial again after an output error.
-    with ignoring_lost_output():
-        _tell(ended, _problem_of(ended, service), as_json=as_json)
-        if code is Exit.INTERRUPTED and isinstance(ended.how, Call):
+    ended.print(partial(_show_result, ended, problem, as_json=as_json))
+    with ignoring_lost_output(sys.stderr):
+        if problem is not None:
+            complain(problem)
+        if isinstance(ended.how, Call) and ended.is_lost:
+            note(f"The call was placed, but cannot be printed. Its SID is {ended.how.sid}.")
+        if isinstance(ended.how, Call) and code is Exit.INTERRUPTED:
             note("Interrupted, but the call was placed.")
     return code
 
@@ -161,8 +178,7 @@ async def _wait(exotel: AsyncExotel, ended: _Ended, *, silent: bool) -> None:
     made = ended.how
     assert isinstance(made, Call)  # noqa: S101 - it has just been placed
     if not silent:
-        with ignoring_lost_output():
-            _show_placed(made)
+        ended.print(partial(_show_placed, made))
         ended.shown = True
     try:
         ended.waited = await exotel.calls.wait(made.sid, details=True)
@@ -218,7 +234,7 @@ def _unknown(reason: str) -> str:
     )
 
 
-def _tell(ended: _Ended, problem: str | None, *, as_json: bool) -> None:
+def _show_result(ended: _Ended, problem: str | None, *, as_json: bool) -> None:
     if as_json:
         show_json(_as_json(ended, problem))
     elif isinstance(ended.how, Call):
@@ -226,8 +242,6 @@ def _tell(ended: _Ended, problem: str | None, *, as_json: bool) -> None:
             _show_placed(ended.how)
         if isinstance(ended.waited, Call):
             _show_end(ended.waited)
-    if problem is not None:
-        complain(problem)
 
 
 def _as_json(ended: _Ended, problem: str | None) -> Mapping[str, Any]:

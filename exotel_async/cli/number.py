@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from exotel_async import ExotelError, NumberMetadata
+from exotel_async import ExotelError, NotFound, NumberMetadata
+from exotel_async.cli.service import exit_of, kind_of
 from exotel_async.cli.shared_limiter import reporting_outages
-from exotel_async.cli.terminal import Exit, one_line, say, show_json, waiting
+from exotel_async.cli.terminal import Exit, one_line, report_problem, say, show_json, waiting
 from exotel_async.masking import mask_number
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit
     try:
         with waiting():
             found = asyncio.run(look_up())
+    except NotFound as error:
+        # It is documented for Indian numbers only (VOICE_V1 4).
+        problem = f"it may not be an Indian phone number; or {service.explain(error)}"
+        report_problem(problem, kind=kind_of(error), as_json=as_json)
+        return exit_of(error)
     except ExotelError as error:
         return service.failed(error, as_json=as_json)
     if as_json:
