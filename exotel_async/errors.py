@@ -152,7 +152,7 @@ class RateLimitTimeout(ExotelError):
 
     def __init__(self, argument: str = "max_wait", *, wait: float, max_wait: float) -> None:
         super().__init__(
-            f"no rate-limit slot within {argument}={max_wait:g} s (estimated wait {wait:.1f} s)"
+            f"no rate-limit permit within {argument}={max_wait:g} s (estimated wait {wait:.1f} s)"
         )
         self.wait = wait
         self.max_wait = max_wait

@@ -404,7 +404,7 @@ async def test_a_refusal_by_the_budget_names_what_was_passed(
     for error in errors:
         assert isinstance(error, RateLimitTimeout)
         assert error.max_wait == 0.2
-        assert str(error).startswith(f"no rate-limit slot within {said} s (estimated wait ")
+        assert str(error).startswith(f"no rate-limit permit within {said} s (estimated wait ")
         again = pickle.loads(pickle.dumps(error))  # noqa: S301
         assert (str(again), vars(again)) == (str(error), vars(error))
 
@@ -412,7 +412,9 @@ async def test_a_refusal_by_the_budget_names_what_was_passed(
 async def test_one_that_gets_a_permit_too_late_names_the_timeout(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
-    with pytest.raises(RateLimitTimeout, match=r"^no rate-limit slot within timeout=0 s ") as late:
+    with pytest.raises(
+        RateLimitTimeout, match=r"^no rate-limit permit within timeout=0 s "
+    ) as late:
         await exotel.account.balance(timeout=0)
     assert late.value.max_wait == 0
     assert emulator.requests == []

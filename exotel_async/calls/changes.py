@@ -26,7 +26,7 @@ class CallChanges:
     """New and changed calls: `exotel.calls.changes(...)`. Nothing is sent until it is read.
 
     ``async for call in changes`` reads all that there are, in the order of creation, and ends;
-    `pages` does so page by page. Read again, it gives what is new or has changed since. With
+    `pages` does so page by page. Read again, it yields what is new or has changed since. With
     `token` another process can continue.
     """
 
@@ -73,10 +73,10 @@ class CallChanges:
 
     @property
     def token(self) -> str | None:
-        """A token of what was given until now, for `calls.changes(since=...)`.
+        """A token of what was yielded until now, for `calls.changes(since=...)`.
 
-        It is valid at any time, also in the middle of reading: the call that was given last counts
-        as handled.
+        It is valid at any time, also in the middle of reading: the call that was yielded last
+        counts as handled.
 
         An opaque string that another process may use, too, with the same account, filters and
         `details`. Its length is about 11 characters for each call created in the last four and a

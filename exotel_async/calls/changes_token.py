@@ -1,11 +1,11 @@
-"""Which call records have been given, and the token that carries this to another process.
+"""Which call records have been yielded, and the token that carries this to another process.
 
 Exotel filters calls by their time of creation only, and lists a call only when it is over: a new
 record may be as old as a call may last, and one whose price comes late is older still. So each
-reading covers again what was read before, and has to know which records were given. For that it
-keeps a digest of 8 bytes of each record in those hours: among 51,000 of them (200 calls a minute)
-the chance of mistaking one record for another is one in 10 ** 14. Older records do not change any
-more, and need no digest.
+reading covers again what was read before, and has to know which records were yielded. For that
+it keeps a digest of 8 bytes of each record in those hours: among 51,000 of them (200 calls a
+minute) the chance of mistaking one record for another is one in 10 ** 14. Older records do not
+change any more, and need no digest.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _FRESH: Final = "PreSignedRecordingUrl"
 
 @frozen
 class Checkpoint:
-    """Which calls have been given.
+    """Which calls have been yielded.
 
     Attributes:
         since: the first second of all that is wanted, UTC. None: not fixed yet.
-        until: all calls that were created before this time, and listed then, were given in their
-            state of then or later. None: no call was given.
-        digests: of the given records that may still change.
+        until: all calls that were created before this time, and listed then, were yielded in
+            their state of then or later. None: no call was yielded.
+        digests: of the yielded records that may still change.
     """
 
     since: datetime | None
@@ -88,7 +88,7 @@ class Reading:
         self._reach(until)
 
     def checkpoint(self) -> Checkpoint:
-        """Return the checkpoint of what was given so far.
+        """Return the checkpoint of what was yielded so far.
 
         It keeps the digests of the reading before until this one has got further than that, since
         it comes to the same records again.

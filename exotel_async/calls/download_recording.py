@@ -264,7 +264,7 @@ def _refusal(result: Download, tries: int) -> APIError:
     return kind(
         f"the recording link does not open: {result.problem or said}",
         status=status,
-        # The target of a redirect may be signed, and then is a secret.
+        # The target of a redirect may be a pre-signed link, and then is a secret.
         headers={name: text for name, text in result.headers.items() if name != "location"},
         attempts=tries,
     )

@@ -254,7 +254,7 @@ class CallResults(ResultStream[CallResult]):
             try:
                 answered, left = await self._fetch(stage, sids)
             except ConfigurationError as error:
-                # The session is closed. Results that other workers still get are given.
+                # The session is closed. Results that other workers still get are yielded.
                 self._error, self._stopped = error, True
             self._planner.done(stage, left)
             self._changed.set()

@@ -77,7 +77,7 @@ class GetQueue:
         return self._arriving
 
     def join(
-        self, sid: str, answer: PendingGet, options: SendOptions, report: RequestReport
+        self, sid: str, pending: PendingGet, options: SendOptions, report: RequestReport
     ) -> Iterable[asyncio.TimerHandle]:
         """Queue a get for a batched query; `report` is notified when the query gets its permit.
 
@@ -86,26 +86,26 @@ class GetQueue:
         """
         if not self.waiting:
             self.latest = 0.0
-        self.waiting.setdefault(sid, []).append(answer)
+        self.waiting.setdefault(sid, []).append(pending)
         if report is not NULL_REPORT:
-            self._reports[answer] = report
+            self._reports[pending] = report
         if self.key.patience is None:
             return ()
         loop = asyncio.get_running_loop()
         now = loop.time()
         self.latest = max(self.latest, now + options.patience)
         return [
-            loop.call_at(now + limit, self._give_up, sid, answer, limit, whole)
+            loop.call_at(now + limit, self._give_up, sid, pending, limit, whole)
             for limit, whole in ((options.max_wait, False), (options.timeout, True))
             # With max_wait=0 the limiter refuses at once, unless there is a token.
             if limit is not None and (limit > 0 or whole)
         ]
 
-    def leave(self, sid: str, answer: PendingGet) -> None:
+    def leave(self, sid: str, pending: PendingGet) -> None:
         """Remove a get that is no longer awaited."""
-        self._reports.pop(answer, None)
-        if self._holds(sid, answer):
-            self.waiting[sid].remove(answer)
+        self._reports.pop(pending, None)
+        if self._holds(sid, pending):
+            self.waiting[sid].remove(pending)
             if not self.waiting[sid]:
                 del self.waiting[sid]
                 self._cancel_spare_senders()
@@ -114,20 +114,20 @@ class GetQueue:
         """Remove and return the first gets, up to the size of a query."""
         taken: PendingGets = {}
         left: list[str] = []
-        for sid, answers in self.waiting.items():
+        for sid, gets in self.waiting.items():
             if len(taken) == call_query.MAX_SIDS:
                 break
             # Gets cancelled in this iteration of the loop are still in the queue.
-            if all(answer.done() for answer in answers):
+            if all(pending.done() for pending in gets):
                 left.append(sid)
             else:
-                taken[sid] = answers
+                taken[sid] = gets
         for sid in (*taken, *left):
             del self.waiting[sid]
         if self._reports:
-            for answer in chain.from_iterable(taken.values()):
-                report = self._reports.pop(answer, NULL_REPORT)
-                if not answer.done():
+            for pending in chain.from_iterable(taken.values()):
+                report = self._reports.pop(pending, NULL_REPORT)
+                if not pending.done():
                     report.granted()
         self._cancel_spare_senders()
         return taken
@@ -146,8 +146,8 @@ class GetQueue:
         """Remove all gets, and fail them with the error."""
         refused, self.waiting = self.waiting, {}
         self._cancel_spare_senders()
-        for answers in refused.values():
-            resolve(answers, error)
+        for gets in refused.values():
+            resolve(gets, error)
 
     def retire(self, sender: asyncio.Task[None] | None) -> bool:
         """Remove a sender. Return whether it was still expected to send."""
@@ -159,13 +159,13 @@ class GetQueue:
     @property
     def is_awaited(self) -> bool:
         """Whether any waiting get was not cancelled."""
-        return any(not answer.done() for answers in self.waiting.values() for answer in answers)
+        return any(not pending.done() for gets in self.waiting.values() for pending in gets)
 
     def _end_iteration(self) -> None:
         self._arriving = None
 
-    def _holds(self, sid: str, answer: PendingGet) -> bool:
-        return answer in self.waiting.get(sid, ())
+    def _holds(self, sid: str, pending: PendingGet) -> bool:
+        return pending in self.waiting.get(sid, ())
 
     def _cancel_spare_senders(self) -> None:
         """Cancel the senders that are no longer needed: their permits would be wasted."""
@@ -173,14 +173,14 @@ class GetQueue:
         while len(self.senders) > needed:
             self.senders.pop().cancel()
 
-    def _give_up(self, sid: str, answer: PendingGet, limit: float, whole: bool) -> None:
+    def _give_up(self, sid: str, pending: PendingGet, limit: float, whole: bool) -> None:
         """Fail a get at a deadline; `whole` is whether that is its timeout, not its `max_wait`."""
-        if answer.done():
+        if pending.done():
             return
-        if self._holds(sid, answer):
-            answer.set_exception(RateLimitTimeout(wait=limit, max_wait=limit))
+        if self._holds(sid, pending):
+            pending.set_exception(RateLimitTimeout(wait=limit, max_wait=limit))
         elif whole:
-            answer.set_exception(RequestTimeout(f"no answer within timeout={limit:g} s"))
+            pending.set_exception(RequestTimeout(f"no answer within timeout={limit:g} s"))
 
 
 class GetBatch:
@@ -191,9 +191,9 @@ class GetBatch:
         self._sender = sender
         self._left_at = asyncio.get_running_loop().time()
         self._open = sum(map(len, taken.values()))
-        for sid, answers in taken.items():
-            for answer in answers:
-                answer.add_done_callback(partial(self._answer_done, sid))
+        for sid, gets in taken.items():
+            for pending in gets:
+                pending.add_done_callback(partial(self._get_done, sid))
 
     @property
     def sids(self) -> list[str]:
@@ -202,16 +202,16 @@ class GetBatch:
 
     def resolve(self, sid: str, found: Call | Exception | None) -> None:
         """Resolve the gets of a SID; None: they must read it singly."""
-        answers = self._taken.pop(sid)
-        self._open -= sum(not answer.done() for answer in answers)
-        resolve(answers, self._left_at if found is None else found)
+        gets = self._taken.pop(sid)
+        self._open -= sum(not pending.done() for pending in gets)
+        resolve(gets, self._left_at if found is None else found)
 
     def resolve_rest(self, found: Exception | None) -> None:
         """Resolve all SIDs that have no result yet in the same way."""
         for sid in self.sids:
             self.resolve(sid, found)
 
-    def _answer_done(self, sid: str, _: PendingGet) -> None:
+    def _get_done(self, sid: str, _: PendingGet) -> None:
         if sid in self._taken:
             self._open -= 1
             if not self._open and self._sender is not None:
@@ -219,15 +219,15 @@ class GetBatch:
                 self._sender.cancel()
 
 
-def resolve(answers: Iterable[PendingGet], found: Call | float | Exception) -> None:
+def resolve(gets: Iterable[PendingGet], found: Call | float | Exception) -> None:
     """Set the result of all gets that are still waiting."""
-    for answer in answers:
-        if answer.done():
+    for pending in gets:
+        if pending.done():
             continue
         if isinstance(found, ExotelError):
             # A copy for each caller: raising an error adds a traceback to it.
-            answer.set_exception(copy.copy(found))
+            pending.set_exception(copy.copy(found))
         elif isinstance(found, Exception):
-            answer.set_exception(found)
+            pending.set_exception(found)
         else:
-            answer.set_result(found)
+            pending.set_result(found)

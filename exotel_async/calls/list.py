@@ -45,13 +45,13 @@ class _Reading:
     Attributes:
         position: where it is in the list.
         left: how many calls it may still yield; None: no limit.
-        any_given: whether it has yielded any.
+        any_yielded: whether it has yielded any.
         closed: whether its read-ahead was closed, so that it cannot continue.
     """
 
     position: Position
     left: int | None
-    any_given: bool = False
+    any_yielded: bool = False
     closed: bool = False
 
 
@@ -101,7 +101,7 @@ class CallRecords:
                 )
             self._resumed = time_range, position
         if limit is not None and not query.statuses:
-            # The first page repeats the calls already given of the token's second.
+            # The first page repeats the calls already yielded of the token's second.
             known = 0 if self._resumed is None else len(self._resumed[1].sids)
             query = evolve(query, page_size=min(limit + known, query.page_size))
         self._source = source
@@ -129,10 +129,10 @@ class CallRecords:
 
     @property
     def resume_token(self) -> str | None:
-        """A token to continue after the last call that was given, for `calls.list(resume=...)`.
+        """A token to continue after the last call that was yielded, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
-        order. It contains the time range, so it never gives calls that are newer than this list:
+        order. It contains the time range, so it never yields calls that are newer than this list:
         use `calls.changes` for those. None before anything was read.
         """
         if self._time_range is None or self._position is None:
@@ -195,7 +195,7 @@ class CallRecords:
                 page = self._query.filtered(found)
                 if not page.calls:
                     continue
-                reading.any_given = True
+                reading.any_yielded = True
                 if reading.left is None:
                     yield page
                     continue
@@ -206,10 +206,10 @@ class CallRecords:
         # With a limit the end is not recorded: a program that reads a limited number at a time may
         # resume once more, and find none.
         reading.position.ended = reading.left is None
-        if self._resumed is not None and self._until_now and not reading.any_given:
+        if self._resumed is not None and self._until_now and not reading.any_yielded:
             logger.warning(
                 "There was nothing left to read for calls.list(resume=...), whose range ends at "
-                "%s: calls.changes gives what is new since a time",
+                "%s: calls.changes yields what is new since a time",
                 self._resumed[0].until,
             )
 

@@ -40,7 +40,7 @@ class CursorReader:
     ) -> None:
         """Prepare to read a range of a month at most; nothing is sent.
 
-        `known` are the SIDs of its first second that were given already; `asks_again` is whether
+        `known` are the SIDs of its first second that were yielded already; `asks_again` is whether
         to query again if fewer calls came than the service counts.
         """
         self._source = source
@@ -95,7 +95,7 @@ class CursorReader:
         return not self._is_complete(if_unknown=True)
 
     def rest(self) -> tuple[TimeRange, frozenset[str]]:
-        """Return the unread range, and the SIDs of its first second that were given already."""
+        """Return the unread range, and the SIDs of its first second that were yielded already."""
         return self._ahead(self._time_range), frozenset(self._position.sids)
 
     def _ahead(self, time_range: TimeRange) -> TimeRange:

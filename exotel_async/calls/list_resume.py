@@ -1,7 +1,7 @@
 """The position of a reader of call records, and the token that carries it to another process.
 
-A position is a second and the SIDs in it that were given already: the list is sorted by time of
-creation, and several calls may share a second.
+A position is a second and the SIDs in it that were yielded already: the list is sorted by time
+of creation, and several calls may share a second.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def read_token(token: str, digest: str, *, newest_first: bool) -> tuple[TimeRang
     if end == _ENDED:
         rule = (
             f"is of a list that was read to its end, {time_range.until:%Y-%m-%d %H:%M:%S} UTC, and "
-            "has no more: calls.changes(since=...) gives what is new since a time"
+            "has no more: calls.changes(since=...) yields what is new since a time"
         )
         raise InvalidRequest("resume", "...", rule)
     return time_range, position, end == _UNTIL_NOW

@@ -106,7 +106,7 @@ class CallReader(RecordingReader, WaitReader):
     ) -> CallRecords:
         """List the calls of a time range. Calls in progress are not included.
 
-        Rests on `GET Calls`. Read the result with ``async for``; see `CallRecords`. Nothing is sent
+        Uses `GET Calls`. Read the result with ``async for``; see `CallRecords`. Nothing is sent
         before that.
 
         Args:
@@ -162,7 +162,7 @@ class CallReader(RecordingReader, WaitReader):
         record has changed: its end, duration, price and recording come late. Calls in
         progress are not included.
 
-        Rests on `GET Calls`, whose only time filter is the time of creation: each reading
+        Uses `GET Calls`, whose only time filter is the time of creation: each reading
         also re-reads the calls created in the 4 hours and 15 minutes before the previous one, which
         is the longest that a call may last and its price may take. Later changes are not noticed.
 
@@ -211,7 +211,7 @@ class CallReader(RecordingReader, WaitReader):
         results``: one `CallResult` for each SID, in the order the responses arrive. A SID that
         cannot be read does not affect the others.
 
-        Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
+        Uses the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
         older than 31 days, SIDs that do not exist) is read singly.
 
         Args:

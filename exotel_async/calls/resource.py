@@ -53,7 +53,7 @@ class Calls(CallReader):
         """Connect two parties: ring `from_` first, and `to` once it has answered.
 
         If a call is returned, Exotel has accepted the dial; use `get` to see how it goes.
-        Rests on `POST Calls/connect`, mode "connect two numbers".
+        Uses `POST Calls/connect`, mode "connect two numbers".
 
         Args:
             from_: the party rung first: a phone number, preferably with its country code, or a SIP
@@ -106,7 +106,7 @@ class Calls(CallReader):
     ) -> Call:
         """Ring a party and connect it to a call flow.
 
-        Rests on `POST Calls/connect`, mode "connect to flow".
+        Uses `POST Calls/connect`, mode "connect to flow".
 
         Args:
             from_: the party to ring: a phone number, preferably with its country code, or a SIP id
@@ -152,7 +152,7 @@ class Calls(CallReader):
         """Ring a party and connect it directly to a voice bot, without a flow or a second party.
 
         When the party answers, Exotel opens a WebSocket to `stream_url` that carries the audio in
-        both directions. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal
+        both directions. Uses `POST Calls/connect` with `StreamUrl`, as Exotel's portal
         documents it (agentstream/connect-voice-ai).
 
         Args:

@@ -1,4 +1,4 @@
-"""Campaigns: dial many people durably, within calling hours, with retries by outcome.
+"""Campaigns: dial many people durably, within calling hours, with retries by result.
 
 Needs the extra `campaigns`, and `postgres` for a ledger in PostgreSQL.
 """

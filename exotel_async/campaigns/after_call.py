@@ -18,8 +18,8 @@ def after_call(
 ) -> tuple[dict[str, Any], int | None]:
     """Return the contact's new columns, and when it is dialled again; None: never.
 
-    `contact` is its state before the call, `word` the result of the call by `Reached.word_of`. The
-    gap until a retry starts at `ended_at`.
+    `contact` is its state before the call, `word` the result of the attempt by `Reached.word_of`.
+    The gap until a retry starts at `ended_at`.
     """
     tries = {**contact.tries, word: contact.tries.get(word, 0) + 1}
     columns: dict[str, Any] = {"attempts": contact.attempts + 1, "tries": tries}

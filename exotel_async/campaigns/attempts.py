@@ -54,7 +54,7 @@ class LiveAttempt:
     """Whether it is the dial that tests whether Exotel responds again: see `Circuit`."""
     error_stops_when_dialled: int = 0
     is_over: bool = False
-    """Whether the call is over. Its details may still be needed to know its result."""
+    """Whether the call is over. Its details may still be needed to know the result."""
     is_decided: bool = False
     """Whether the contact has got its outcome or another attempt."""
     is_settling: bool = False

@@ -101,7 +101,7 @@ class Campaign(Value):
         throttle: the most calls it may place per minute. None: as the account's budget allows.
         weight: its share of budget and channels relative to other campaigns: one with weight 2
             gets twice as much as one with weight 1.
-        time_limit: the maximum length of a call: a timedelta or seconds, at most 14400.
+        time_limit: the maximum duration of a call: a timedelta or seconds, at most 14400.
         ring_timeout: how long each party is rung: a timedelta or seconds.
         record: whether to record the calls.
         max_retries: how often Exotel itself may redial within one attempt. The default 0 is sent
@@ -112,7 +112,7 @@ class Campaign(Value):
         custom_field: the text that comes back with each call, up to 128 characters. None: the id
             of the attempt.
         check_dnd: whether to look up each number before its first dial, which takes a request, and
-            not to dial numbers that are on the Do Not Disturb register.
+            not to dial numbers that are on the DND register (NDNC).
         options: further options of each dial, such as `wait_url`, `recording_channels` and
             `status_callback_content_type`; see `TargetOptions`.
 

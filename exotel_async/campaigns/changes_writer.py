@@ -1,4 +1,4 @@
-"""Writes the results of dials to the ledger, in batches, and retries until it takes them."""
+"""Writes the outcomes of dials to the ledger, in batches, and retries until it takes them."""
 
 from __future__ import annotations
 

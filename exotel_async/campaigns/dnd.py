@@ -1,4 +1,4 @@
-"""Looks numbers up in the Do Not Disturb register before their first dial.
+"""Looks numbers up in the DND register (NDNC) before their first dial.
 
 Exotel itself refuses calls to numbers on the register, with 403. The lookup only saves these dials,
 and shows before the campaign which contacts it would lose. Results are remembered in the ledger.

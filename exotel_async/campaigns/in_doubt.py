@@ -117,7 +117,7 @@ class InDoubt:
     async def _search(
         self, attempt: LiveAttempt, error: CallOutcomeUnknown, *, others_seen: bool
     ) -> None:
-        """Search until the result is known, or the session is closed."""
+        """Search until the outcome is known, or the session is closed."""
         try:
             await self._look_for(attempt, error, others_seen=others_seen)
         except ConfigurationError as closed:

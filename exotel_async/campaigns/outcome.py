@@ -1,4 +1,4 @@
-"""The results of attempts, contacts and whole campaigns."""
+"""Attempts with their results, the outcomes of contacts, and the statistics of campaigns."""
 
 from __future__ import annotations
 

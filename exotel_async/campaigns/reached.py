@@ -38,7 +38,7 @@ class Reached(Value):
             to a flow or a bot: the time for which the person was on the line.
 
     Raises:
-        InvalidRequest: it is not a valid call length.
+        InvalidRequest: it is not a valid call duration.
     """
 
     talk_time: timedelta | None = field(default=None, converter=_talk_time)

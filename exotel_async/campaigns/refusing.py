@@ -20,8 +20,8 @@ _NO_ROOM: Final = 30.0
 class Refusing:
     """Handles refusals.
 
-    A refused contact is not ended until the next dial of its campaign has its result: if others are
-    refused in the same way, the fault is not with the contacts, and none of them is ended.
+    A refused contact is not ended until the outcome of its campaign's next dial is known: if others
+    are refused in the same way, the fault is not with the contacts, and none of them is ended.
     """
 
     def __init__(self, state: DialerState) -> None:

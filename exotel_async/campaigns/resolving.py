@@ -167,7 +167,7 @@ def _end_unknown_change(attempt: OpenAttempt, clock: Clock) -> Change:
 
 
 def _placed_change(attempt: OpenAttempt, call: Call, campaign: Campaign, clock: Clock) -> Change:
-    """Return the change for an attempt with this call, and its result for the contact."""
+    """Return the change for an attempt with this call, and for its contact."""
     two = campaign.legs > 1
     word = campaign.reached.word_of(call, two=two, settled=True)
     assert word is not None  # noqa: S101 - it is over

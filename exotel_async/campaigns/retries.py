@@ -62,7 +62,7 @@ class Retry(Value):
 
 @frozen(kw_only=True)
 class Retries(Value):
-    """Which results of a call lead to a retry; None: no retry after that result::
+    """Which results of an attempt lead to a retry; None: no retry after that result::
 
         Retries(
             busy=Retry(3, timedelta(minutes=10)),

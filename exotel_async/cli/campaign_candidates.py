@@ -147,6 +147,6 @@ def _parties(call: Call, shown: Callable[[str], str]) -> str:
 def _lengths(call: Call) -> str:
     length = _NOT_KNOWN if call.duration is None else shown_length(call.duration)
     if not _has_two(call):
-        return f"length {length}"
+        return f"duration {length}"
     talk = _NOT_KNOWN if call.talk_time is None else shown_length(call.talk_time)
-    return f"length {length}, talk {talk}"
+    return f"duration {length}, talk {talk}"

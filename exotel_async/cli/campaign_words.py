@@ -98,7 +98,7 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def in_seconds(time: timedelta) -> float:
-    """Return a length of time in seconds for JSON: an int if whole, else to the millisecond."""
+    """Return a duration in seconds for JSON: an int if whole, else to the millisecond."""
     seconds = time.total_seconds()
     return int(seconds) if seconds.is_integer() else round(seconds, 3)
 
@@ -118,12 +118,12 @@ def _digits(text: str) -> str:
 
 
 def length(time: timedelta) -> str:
-    """Return a length of time for display: from two days on, the number of days."""
+    """Return a duration for display: from two days on, the number of days."""
     return f"{time.days} days" if time >= _TWO_DAYS else shown_length(time)
 
 
 def duration_in_words(time: timedelta) -> str:
-    """Return a length of time with units, not to be mistaken for a time of day: "3 h"."""
+    """Return a duration with units, not to be mistaken for a time of day: "3 h"."""
     if time >= _TWO_DAYS:
         return f"{time.days} days"
     seconds = round(time.total_seconds())

@@ -31,7 +31,7 @@ class DialArguments:
         ledger: the path or the URL of the ledger.
         wait_for_hours: whether to wait for calling hours, instead of ending.
         price: the price of a minute, for a dry run.
-        call_length: the average length of an answered call, for a dry run; None: as so far.
+        call_length: the average duration of an answered call, for a dry run; None: as so far.
         numbers: whether to show phone numbers with all their digits.
         as_json: whether to print events as JSON.
         service: which Exotel to use, and how many requests a minute.

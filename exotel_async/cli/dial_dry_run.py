@@ -110,7 +110,7 @@ class DryRun:
         return self.taken + others + self.total_rejected
 
     def as_json(self) -> dict[str, Any]:
-        """Return JSON-compatible values: times with their offset, lengths of time in seconds."""
+        """Return JSON-compatible values: times with their offset, durations in seconds."""
         return {
             "dry_run": True,
             "file": self.path,

@@ -27,7 +27,7 @@ _COUNTS: Final[Mapping[str, str]] = {
     "reached": "contacts that were reached",
     "not_reached": "contacts that were not reached, and have no attempt left",
     "refused": "contacts that Exotel refuses to dial, or that cannot be dialled",
-    "do_not_call": "contacts on the do-not-call list, or in the DND register",
+    "do_not_call": "contacts on the do-not-call list, or on the DND register",
     "expired": "contacts that were not reached before the schedule ended",
     "canceled": "contacts that were cancelled",
     "unresolved": "contacts whose outcome a person has to decide",
@@ -105,7 +105,7 @@ EVENTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """The keys of each event, and what they mean. All of them are always present, after `event`. Times
-are ISO 8601 in Indian time, with the offset; lengths of time are in seconds."""
+are ISO 8601 in Indian time, with the offset; durations are in seconds."""
 
 
 def event_of(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def event_of(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         event: the name of the event.
-        values: its values; times as datetimes, lengths as timedeltas, prices as decimals.
+        values: its values; times as datetimes, durations as timedeltas, prices as decimals.
 
     Raises:
         ValueError: there is no such event, or the keys are not those of the event.

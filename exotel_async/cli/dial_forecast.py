@@ -18,8 +18,8 @@ from exotel_async.cli.dial_windows import HORIZON, Window, dial_times
 
 REQUESTS_PER_CALL: Final = Fraction(11, 10)
 """Requests of the budget that a call takes on average, with or without callbacks: one for the dial,
-and a tenth for polling. A call is polled some seven times until its end, length and price are
-known. One request polls up to 100 calls; 70 are assumed, as not all are due at the same time."""
+and a tenth for polling. A call is polled some seven times until its end, duration and price
+are known. One request polls up to 100 calls; 70 are assumed, as not all are due at once."""
 _FEWEST_EXPECTED: Final = 0.5
 """If fewer contacts than this are expected, it is assumed that there is none."""
 _MINUTE: Final = timedelta(minutes=1)
@@ -65,7 +65,7 @@ class Forecast:
             ended by then, or it takes more than a year.
         attempts: the average number of calls for a contact, if the hours allow them.
         calls: calls in all, retries included.
-        talk: the total length of all answered calls.
+        talk: the total duration of all answered calls.
         billed: minutes of all answered calls, each begun minute of each leg counted in full.
         price: the price of a minute, in the account's currency; None: not known.
         budget: requests a minute.

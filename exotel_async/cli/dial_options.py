@@ -132,5 +132,5 @@ class DryRunOptions:
     price: Annotated[Decimal | None, typed("--price", _price)] = None
     """What a minute of a call costs, in your currency, like 0.60."""
     call_length: Annotated[timedelta | None, typed("--call-length", _length)] = None
-    """The average length of an answered call: seconds, or with a unit, like 90s. Default: the
+    """The average duration of an answered call: seconds, or with a unit, like 90s. Default: the
     average of this campaign's calls so far, or a minute."""

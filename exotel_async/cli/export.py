@@ -231,7 +231,7 @@ class _Run:
                 show_json({"file": str(arguments.target), **totals})
 
     def _open(self, exotel: AsyncExotel) -> None:
-        """Begin the file, or continue it.
+        """Start the file, or continue it.
 
         Raises:
             InvalidRequest: the selection is not valid.

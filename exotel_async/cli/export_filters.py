@@ -100,9 +100,9 @@ class Selection:
     direction: Annotated[_Direction | None, Parameter(show_default=False)] = None
     """Who started them."""
     min_duration: Annotated[timedelta | None, typed("--min-duration", _length)] = None
-    """Shortest total length: seconds, or like 5m."""
+    """Shortest total duration: seconds, or like 5m."""
     max_duration: Annotated[timedelta | None, typed("--max-duration", _length)] = None
-    """Longest total length."""
+    """Longest total duration."""
     min_price: Annotated[Decimal | None, typed("--min-price", _amount)] = None
     """Lowest price."""
     max_price: Annotated[Decimal | None, typed("--max-price", _amount)] = None

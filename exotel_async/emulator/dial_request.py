@@ -102,7 +102,7 @@ def check_flow_url(name: str, url: str, settings: Settings) -> None:
 def check_account(dial: Dial, settings: Settings, whitelist: Container[str]) -> None:
     """Check that the account may make a call. Raises Refusal: 402 or 403 (VOICE_V1 5.2).
 
-    A number on the whitelist may be called even if it is on the do-not-call registry (VOICE_V1 8).
+    A number on the whitelist may be called even if it is on the DND register (NDNC; VOICE_V1 8).
     """
     if settings.balance_exhausted:
         raise Refusal(402, "Insufficient balance to make this call")

@@ -251,7 +251,7 @@ class Operations(Settings):
 
     @runs_in_own_loop
     def reset(self) -> None:
-        """Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
+        """Remove requests, downloads, calls, callbacks, SMS, e-mails, faults, the whitelist and the
         rate windows' counts.
 
         Nothing that was in progress has a later effect: flows end where they are, nothing more is

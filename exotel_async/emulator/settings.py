@@ -152,7 +152,7 @@ class Settings(Switches):
     kyc: bool = True  # VOICE_V1 5.1
     """False: dials are answered with 403 and Code 340030."""
     ndnc: Collection[str] = attrs.field(default=(), converter=_numbers)  # VOICE_V1 5.2
-    """Numbers on the do-not-call registry: dials get 403 without a Code; lookups show it."""
+    """Numbers on the DND register (NDNC): dials get 403 without a Code; lookups show it."""
     verified_numbers: Collection[str] | None = attrs.field(default=None, converter=_verified)
     """The only numbers that a trial account may ring; others get 403. None: not a trial account."""
 

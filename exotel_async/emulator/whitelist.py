@@ -1,4 +1,4 @@
-"""Numbers that may be called although they are on the do-not-call registry (VOICE_V1 8)."""
+"""Numbers that may be called although they are on the DND register (NDNC; VOICE_V1 8)."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class DialsInFlight:
     ) -> CallOutcomeUnknown | RequestOutcomeUnknown:
         """Return the error for a request that must not be repeated and is no longer awaited.
 
-        For a dial, the error is reported, and later its result, in the given context.
+        For a dial, the error is reported, and later its outcome, in the given context.
         """
         lost = sending.unknown(waited)
         if isinstance(lost, CallOutcomeUnknown):
@@ -74,7 +74,7 @@ class DialsInFlight:
         lost: CallOutcomeUnknown | None = None,
         context: Context | None = None,
     ) -> None:
-        """Report the result of a dial whose caller no longer waits.
+        """Report the outcome of a dial whose caller no longer waits.
 
         `lost` is the error that the caller got, if any. The default context is the current one.
         """

@@ -19,7 +19,7 @@ def keep_private() -> None:
     # These log response headers, in which a peer may repeat numbers and the token, and a redirect
     # may show a link that works without credentials.
     for name in ("httpcore.http11", "httpcore.http2", "httpcore2.http11", "httpcore2.http2"):
-        logging.getLogger(name).addFilter(_shows_no_answer)
+        logging.getLogger(name).addFilter(_shows_no_response)
 
 
 def begin(secrets: tuple[str, ...], *, download: bool = False) -> None:
@@ -32,7 +32,7 @@ def _is_not_ours(_: logging.LogRecord) -> bool:
     return not _secrets.get()
 
 
-def _shows_no_answer(record: logging.LogRecord) -> bool:
+def _shows_no_response(record: logging.LogRecord) -> bool:
     secrets = _secrets.get()
     if not secrets:
         return True

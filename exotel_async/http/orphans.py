@@ -14,14 +14,14 @@ from exotel_async.logs import log_fields
 from exotel_async.models import Call, DialTarget
 
 OnOrphanedCall = Callable[[Call | CallOutcomeUnknown, DialTarget], object]
-"""Called with the result of a dial whose task was cancelled or timed out, and with the arguments of
-the dial; may be a coroutine function."""
+"""Called with the outcome of a dial whose task was cancelled or timed out, and with the arguments
+of the dial; may be a coroutine function."""
 
 logger: Final = logging.getLogger("exotel_async")
 
 
 class Orphans:
-    """Reports the results of dials whose tasks have ended: to the log and the user's listener."""
+    """Reports the outcomes of dials whose tasks have ended: to the log and the user's listener."""
 
     def __init__(self, listener: OnOrphanedCall | None) -> None:
         self._listener = listener
@@ -29,7 +29,7 @@ class Orphans:
         """Running coroutines of the listener."""
 
     def report(self, ended: Call | CallOutcomeUnknown, target: DialTarget) -> None:
-        """Report the result of a dial, with the arguments of the dial."""
+        """Report the outcome of a dial, with the arguments of the dial."""
         if isinstance(ended, Call):
             logger.warning(
                 "A call was placed, but the task that dialled it was cancelled or timed out: %s",

@@ -117,10 +117,10 @@ class Sending(Generic[T]):
 
     def _result(self, attempt: Attempt) -> T:
         """Return the requested value, or raise the error of the attempt."""
-        answer, attempts = attempt.response, self.attempts
-        if answer is None:
+        response, attempts = attempt.response, self.attempts
+        if response is None:
             if attempt.written:
-                raise RequestTimeout(_no_answer(attempt), attempts=attempts)
+                raise RequestTimeout(_no_response(attempt), attempts=attempts)
             # The unreachable host may be the proxy.
             through = f" through the proxy in {attempt.proxy}" if attempt.proxy else ""
             raise ConnectionFailed(
@@ -129,20 +129,20 @@ class Sending(Generic[T]):
                 proxy=attempt.proxy,
                 attempts=attempts,
             )
-        if 200 <= answer.status < 300 and not attempt.is_complete:
-            raise _unreadable(answer, f"the answer broke off: {attempt.problem}")
-        if 200 <= answer.status < 300 and _is_of_another_call(self.request, answer):
-            raise _unreadable(answer, "the answer belongs to another call", excerpt="")
+        if 200 <= response.status < 300 and not attempt.is_complete:
+            raise _unreadable(response, f"the answer broke off: {attempt.problem}")
+        if 200 <= response.status < 300 and _is_of_another_call(self.request, response):
+            raise _unreadable(response, "the answer belongs to another call", excerpt="")
         try:
-            return self._read(answer if attempts == 1 else evolve(answer, attempts=attempts))
+            return self._read(response if attempts == 1 else evolve(response, attempts=attempts))
         except ExotelError:
             raise
         except Exception as error:  # a bug of ours must not lose a call that was placed
             said = f"reading the answer failed: {type(error).__name__}"
-            raise _unreadable(answer, said) from error
+            raise _unreadable(response, said) from error
 
-    def _read(self, answer: Response) -> T:
-        result = self.read(answer)
+    def _read(self, response: Response) -> T:
+        result = self.read(response)
         if self.request.dials and isinstance(result, Call):
             result = evolve(result, target=self.request.target)
         return result
@@ -202,18 +202,18 @@ class Sending(Generic[T]):
         """Return what is known about a request whose outcome is unknown."""
         if isinstance(found, str):
             return _Trouble(found)
-        answer = found.response
-        if answer is None:
-            return _Trouble(_no_answer(found))
-        is_ours = not _is_of_another_call(self.request, answer)
+        response = found.response
+        if response is None:
+            return _Trouble(_no_response(found))
+        is_ours = not _is_of_another_call(self.request, response)
         problem = found.problem if is_ours else "the answer belongs to another call"
-        sid = sid_of(answer) if is_ours else None
-        if 200 <= answer.status < 300:
+        sid = sid_of(response) if is_ours else None
+        if 200 <= response.status < 300:
             problem = problem or "the answer cannot be read"
-            return _Trouble(f"HTTP {answer.status}, {problem}", answer.status, sid)
-        refusal = read_error(answer)
+            return _Trouble(f"HTTP {response.status}, {problem}", response.status, sid)
+        refusal = read_error(response)
         reason = str(refusal) + (f", {problem}" if problem else "")
-        return _Trouble(reason, answer.status, sid, refusal.message)
+        return _Trouble(reason, response.status, sid, refusal.message)
 
 
 class _Trouble(NamedTuple):
@@ -225,16 +225,16 @@ class _Trouble(NamedTuple):
     message: str | None = None
 
 
-def _no_answer(attempt: Attempt) -> str:
+def _no_response(attempt: Attempt) -> str:
     return f"no usable answer from {attempt.host}: {attempt.problem}"
 
 
-def _unreadable(answer: Response, said: str, excerpt: str | None = None) -> DecodeError:
+def _unreadable(response: Response, said: str, excerpt: str | None = None) -> DecodeError:
     return DecodeError(
         said,
-        status=answer.status,
-        content_type=answer.content_type,
-        excerpt=answer.excerpt() if excerpt is None else excerpt,
+        status=response.status,
+        content_type=response.content_type,
+        excerpt=response.excerpt() if excerpt is None else excerpt,
     )
 
 
@@ -243,7 +243,7 @@ def _seconds(text: str) -> timedelta | None:
     return timedelta(seconds=int(text)) if re.fullmatch("[0-9]{1,6}", text) else None
 
 
-def _is_of_another_call(request: Request, answer: Response) -> bool:
+def _is_of_another_call(request: Request, response: Response) -> bool:
     """Return whether a response to a dial names parties that are certainly not those of the dial.
 
     On a reused connection, surplus bytes from a broken peer or proxy are read as the next response.
@@ -252,7 +252,7 @@ def _is_of_another_call(request: Request, answer: Response) -> bool:
     if not request.dials:
         return False
     form = dict(request.form)
-    from_, to = parties_of(answer)
+    from_, to = parties_of(response)
     if Party(form["From"]).is_shown_as(from_) is False:
         return True
     # For a call to a flow, `To` in the response is the ExoPhone or empty.

@@ -18,7 +18,7 @@ _SOON: Final = 1.0
 
 
 class ServerClock:
-    """The service's clock, read from the `Date` of its answers."""
+    """The service's clock, read from the `Date` of its responses."""
 
     def __init__(self) -> None:
         self._date = ""

@@ -184,15 +184,17 @@ class Transport:
             self._note_connection_error(error, seen)
             problem = describe(error)
         body, accepted = bytes(seen.body), self._accepted
-        answer = Response(seen.status, seen.headers, body, secrets=self._secrets, accepted=accepted)
+        response = Response(
+            seen.status, seen.headers, body, secrets=self._secrets, accepted=accepted
+        )
         self._accepted = self._accepted or 200 <= seen.status < 300
         return Attempt(
             host=self._netloc,
             written=seen.written,
-            response=answer if seen.status else None,
+            response=response if seen.status else None,
             is_complete=not problem,
             timed_out=timed_out,
-            problem=problem and answer.conceal(problem),
+            problem=problem and response.conceal(problem),
             proxy=self._proxy() if problem and not seen.status else None,
             stopped_by=seen.stopped_by,
         )

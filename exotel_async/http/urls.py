@@ -49,7 +49,7 @@ def takes_credentials(url: str, home: Origin) -> bool:
     """Return whether the account's credentials may be sent to a URL, which satisfies `is_link`.
 
     They are sent to the session's own service, and over TLS to Exotel's hosts, where recordings are
-    stored. They are sent nowhere else, and not to a signed URL.
+    stored. They are sent nowhere else, and not to a pre-signed link.
     """
     if is_signed(url):
         return False

@@ -17,13 +17,13 @@ _SAME: Final = 1.25  # times the count at the last refusal, at most: the reason 
 _APART: Final = 0.5  # times `per` between two refusals that do not count as one
 _ROUGH: Final = 0.75  # of the limit: what one refusal may lower it to
 _MEMORY: Final = 3.0  # times `per`, after which a refusal is forgotten
-_USED: Final = 0.9  # of the limit: good answers at a lower count say nothing about it
+_USED: Final = 0.9  # of the limit: good responses at a lower count say nothing about it
 _REST: Final = 10.0  # times `per`, from a refusal to a trial
 _STEP: Final = 0.1  # of the limit, by which a trial begins; it doubles with each good `per`
 
 
 class Tally:
-    """The good answers of the last `per`. Times are those of the loop's clock."""
+    """The good responses of the last `per`. Times are those of the loop's clock."""
 
     __slots__ = ("_moments", "_per")
 
@@ -32,7 +32,7 @@ class Tally:
         self._moments: deque[float] = deque(moments)
 
     def add(self, now: float) -> None:
-        """Count one answer."""
+        """Count one response."""
         self._moments.append(now)
         self.count(now)
 
@@ -41,7 +41,7 @@ class Tally:
         return Tally(self._per, [moment + seconds for moment in self._moments.copy()])
 
     def count(self, now: float) -> int:
-        """Return how many answers there were."""
+        """Return how many responses there were."""
         moments = self._moments
         while moments and moments[0] <= now - self._per:
             moments.popleft()
@@ -79,7 +79,7 @@ class LearnedLimit:
         self._next_step += seconds
 
     def accepted(self, count: int, now: float) -> bool:
-        """Record a good answer, the last of `count` in `per`. Return whether the limit changes."""
+        """Record the last of `count` good responses in `per`. Return whether the limit changes."""
         limit = self.limit
         if limit is None:
             if count < _WHOLE * self._stated:
@@ -106,7 +106,7 @@ class LearnedLimit:
         return True
 
     def refused(self, count: int, now: float, *, early: bool, again: bool) -> bool:
-        """Record a refusal after `count` good answers in `per`, while others waited.
+        """Record a refusal after `count` good responses in `per`, while others waited.
 
         It is `early` if an unknown client may have spent the budget before, and `again` if it
         refused the probe after another refusal. Return whether the limit changes.

@@ -2,7 +2,7 @@
 
 A request passes, in this order: the queue (interactive before bulk, first come first served
 within each, retries first), the window (one permit fewer than the budget, each coming back `per`
-seconds after the *answer*, so that no delay on the way can put too many into one window), a pause
+seconds after the *response*, so that no delay on the way can put too many into one window), a pause
 the service asked for, and the pacer (small bursts at the budget's rate).
 """
 
@@ -245,7 +245,7 @@ class Limiter:
     def _estimate(self, priority: Priority, now: float) -> float:
         """Return the seconds until a request that joins now gets through, at the current pace."""
         ahead = self._queue.ahead_of(priority)
-        # The time for which a probe holds the others is almost never used up: its answer ends it.
+        # The time for which a probe holds the others is almost never used up: its response ends it.
         closed = 0.0 if self._gate.probe_sent else self._gate.shut_for(now)
         wait = max(closed, ahead / self._pacer.pace)
         return max(wait, self._until_free(ahead + 1, now))
@@ -263,7 +263,7 @@ class Limiter:
         back = self.rate.per if moment is None else moment - now
         return back + rounds * self.rate.per
 
-    # The window: a permit comes back `per` after the answer.
+    # The window: a permit comes back `per` after the response.
 
     def _finish(self, permit: IssuedPermit, outcome: RequestOutcome) -> None:
         now = asyncio.get_running_loop().time()

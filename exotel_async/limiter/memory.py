@@ -51,7 +51,7 @@ class Memory:
         self.pace: PaceState | None = None
         self.paused_until: float = float("-inf")
         self.pauses: int = 0
-        """Consecutive pauses, without a good answer between them."""
+        """Consecutive pauses, without a good response between them."""
         self.paused_by: int | None = None
         self.superseded: bool = False
         """Whether another loop's limiter has continued from here. That one does not know what is

@@ -28,7 +28,7 @@ class PauseGate:
         self._timer: asyncio.TimerHandle | None = None
         self._began = 0.0
         self.pauses: int = 0
-        """Consecutive pauses, without a good answer between them."""
+        """Consecutive pauses, without a good response between them."""
         self.until: float | None = None
         """When it opens, by the loop's clock; None: it is not shut."""
         self.half_open: bool = True
@@ -95,7 +95,7 @@ class PauseGate:
         return outcome.longest_pause
 
     def shut_for(self, now: float) -> float:
-        """Return the seconds until it opens, unless an answer opens it before."""
+        """Return the seconds until it opens, unless a response opens it before."""
         return 0.0 if self.until is None else max(0.0, self.until - now)
 
     def paused_for(self, now: float) -> float:

@@ -27,7 +27,7 @@ class NumberMetadata(Value):
         type: mobile or landline.
         operator: code of the operator. Its meaning has changed over the years: see the name.
         operator_name: the operator's name.
-        dnd: whether it is on the Do Not Disturb register.
+        dnd: whether it is on the DND register (NDNC).
         raw: the complete original data.
     """
 

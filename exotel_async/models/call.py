@@ -77,7 +77,7 @@ class Call(Value):
         updated_at: when Exotel last changed this record.
         started_at: when the call began.
         ended_at: when it ended.
-        duration: length of the whole call, including the second party's ringing.
+        duration: the duration of the whole call, including the second party's ringing.
         price: what it cost, in the account's currency.
         answered_by: who picked up.
         recording_url: where the recording is; it opens with the account's credentials.

@@ -29,7 +29,7 @@ class Value:
         anything else in them becomes its `str`.
 
         Args:
-            raw: whether to include the original data: `raw`, here and in nested values.
+            raw: whether to include the complete original data: `raw`, here and in nested values.
         """
         from exotel_async.models.value_converter import to_plain  # noqa: PLC0415
 

@@ -252,7 +252,7 @@ _SCALARS: Final[Mapping[type, tuple[Callable[[Any], object], str]]] = {
     float: (_number, "must be a number"),
     date: (date.fromisoformat, "must be a date, such as '2026-03-02'"),
     datetime: (_moment, "must be a time with its UTC offset, such as '2026-03-02T11:20:05+05:30'"),
-    timedelta: (_length, "must be a length of time in seconds, as a number"),
+    timedelta: (_length, "must be a duration in seconds, as a number"),
     Decimal: (_amount, "must be an amount as text, such as '1.50'"),
 }
 

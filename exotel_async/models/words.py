@@ -104,7 +104,7 @@ class NumberType(OpenEnum):
 
 
 class Dnd(OpenEnum):
-    """Whether a number is on the Do Not Disturb register (TRAI NDNC)."""
+    """Whether a number is on the DND register (TRAI NDNC)."""
 
     YES = "Yes"
     NO = "No"
@@ -112,7 +112,7 @@ class Dnd(OpenEnum):
 
 
 class WhitelistStatus(OpenEnum):
-    """Whether an account may call a number that is on the Do Not Disturb register.
+    """Whether an account may call a number that is on the DND register (NDNC).
 
     A number on the blacklist has unsubscribed from the account's calls.
     """

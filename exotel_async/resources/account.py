@@ -32,7 +32,7 @@ class Account:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Balance:
-        """Read the account's balance. Rests on `GET Balance`.
+        """Read the account's balance. Uses `GET Balance`.
 
         Args:
             extra: parameters this SDK does not know.

@@ -124,7 +124,7 @@ class ExoPhones:
     ) -> ExoPhoneList:
         """List the account's ExoPhones.
 
-        Rests on `GET IncomingPhoneNumbers`. Read the result with ``async for``; see `ExoPhoneList`.
+        Uses `GET IncomingPhoneNumbers`. Read the result with ``async for``; see `ExoPhoneList`.
         Nothing is sent before that.
 
         Args:
@@ -147,7 +147,7 @@ class ExoPhones:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Read one ExoPhone. Rests on `GET IncomingPhoneNumbers/{sid}`.
+        """Read one ExoPhone. Uses `GET IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: its SID, as `list` gives it.
@@ -175,7 +175,7 @@ class ExoPhones:
     ) -> ExoPhone:
         """Connect the incoming calls of an ExoPhone to a flow.
 
-        Rests on `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
+        Uses `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
@@ -204,7 +204,7 @@ class ExoPhones:
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Rename an ExoPhone. Rests on `PUT IncomingPhoneNumbers/{sid}`.
+        """Rename an ExoPhone. Uses `PUT IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.

@@ -32,7 +32,7 @@ class Numbers:
     ) -> NumberMetadata:
         """Look up circle, operator, type and DND state of an Indian phone number.
 
-        Rests on `GET Numbers/{number}`. Its response for other countries is not documented.
+        Uses `GET Numbers/{number}`. Its response for other countries is not documented.
 
         Args:
             number: the number; separators are removed.
@@ -59,7 +59,7 @@ class Numbers:
     ) -> None:
         """Add numbers to the whitelist: numbers on the DND register that the account may call.
 
-        Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
+        Uses `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
         how to unsubscribe. So, like a dial, the request is sent again only if Exotel certainly did
         not act on it. An entry is valid for six months. The account needs an agreement with Exotel
         for this.
@@ -92,7 +92,7 @@ class Numbers:
     ) -> WhitelistEntry:
         """Read the status of a number on the account's whitelist.
 
-        Rests on `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
+        Uses `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
         being added, and so are those of the account's users.
 
         Args:

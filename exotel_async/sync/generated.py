@@ -285,7 +285,7 @@ class Calls(Resource["AsyncCalls"]):
         """Connect two parties: ring `from_` first, and `to` once it has answered.
 
         If a call is returned, Exotel has accepted the dial; use `get` to see how it goes.
-        Rests on `POST Calls/connect`, mode "connect two numbers".
+        Uses `POST Calls/connect`, mode "connect two numbers".
 
         Args:
             from_: the party rung first: a phone number, preferably with its country code, or a SIP
@@ -336,7 +336,7 @@ class Calls(Resource["AsyncCalls"]):
     ) -> Call:
         """Ring a party and connect it to a call flow.
 
-        Rests on `POST Calls/connect`, mode "connect to flow".
+        Uses `POST Calls/connect`, mode "connect to flow".
 
         Args:
             from_: the party to ring: a phone number, preferably with its country code, or a SIP id
@@ -379,7 +379,7 @@ class Calls(Resource["AsyncCalls"]):
         """Ring a party and connect it directly to a voice bot, without a flow or a second party.
 
         When the party answers, Exotel opens a WebSocket to `stream_url` that carries the audio in
-        both directions. Rests on `POST Calls/connect` with `StreamUrl`, as Exotel's portal
+        both directions. Uses `POST Calls/connect` with `StreamUrl`, as Exotel's portal
         documents it (agentstream/connect-voice-ai).
 
         Args:
@@ -620,8 +620,8 @@ class Calls(Resource["AsyncCalls"]):
     ) -> CallRecords:
         """List the calls of a time range. Calls in progress are not included.
 
-        Rests on `GET Calls`. Read the result with ``for``; see `CallRecords`. Nothing is sent
-        before that.
+        Uses `GET Calls`. Read the result with ``for``; see `CallRecords`. Nothing is sent before
+        that.
 
         Args:
             since: calls created in this second or later. Aware, any zone; not older than six
@@ -676,7 +676,7 @@ class Calls(Resource["AsyncCalls"]):
         has changed: its end, duration, price and recording come late. Calls in progress are not
         included.
 
-        Rests on `GET Calls`, whose only time filter is the time of creation: each reading
+        Uses `GET Calls`, whose only time filter is the time of creation: each reading
         also re-reads the calls created in the 4 hours and 15 minutes before the previous one, which
         is the longest that a call may last and its price may take. Later changes are not noticed.
 
@@ -725,7 +725,7 @@ class Calls(Resource["AsyncCalls"]):
         `CallResult` for each SID, in the order the responses arrive. A SID that cannot be read does
         not affect the others.
 
-        Rests on the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
+        Uses the `Sid` filter of `GET Calls`. What that leaves out (calls in progress, calls
         older than 31 days, SIDs that do not exist) is read singly.
 
         Args:
@@ -987,7 +987,7 @@ class Numbers(Resource["AsyncNumbers"]):
     ) -> NumberMetadata:
         """Look up circle, operator, type and DND state of an Indian phone number.
 
-        Rests on `GET Numbers/{number}`. Its response for other countries is not documented.
+        Uses `GET Numbers/{number}`. Its response for other countries is not documented.
 
         Args:
             number: the number; separators are removed.
@@ -1016,7 +1016,7 @@ class Numbers(Resource["AsyncNumbers"]):
     ) -> None:
         """Add numbers to the whitelist: numbers on the DND register that the account may call.
 
-        Rests on `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
+        Uses `POST CustomerWhitelist`. Exotel sends an SMS to each of the numbers, which says
         how to unsubscribe. So, like a dial, the request is sent again only if Exotel certainly did
         not act on it. An entry is valid for six months. The account needs an agreement with Exotel
         for this.
@@ -1053,7 +1053,7 @@ class Numbers(Resource["AsyncNumbers"]):
     ) -> WhitelistEntry:
         """Read the status of a number on the account's whitelist.
 
-        Rests on `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
+        Uses `GET CustomerWhitelist/{number}`. Numbers that have called in are on it without
         being added, and so are those of the account's users.
 
         Args:
@@ -1083,7 +1083,7 @@ class Account(Resource["AsyncAccount"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> Balance:
-        """Read the account's balance. Rests on `GET Balance`.
+        """Read the account's balance. Uses `GET Balance`.
 
         Args:
             extra: parameters this SDK does not know.
@@ -1115,8 +1115,8 @@ class ExoPhones(Resource["AsyncExoPhones"]):
     ) -> ExoPhoneList:
         """List the account's ExoPhones.
 
-        Rests on `GET IncomingPhoneNumbers`. Read the result with ``for``; see `ExoPhoneList`.
-        Nothing is sent before that.
+        Uses `GET IncomingPhoneNumbers`. Read the result with ``for``; see `ExoPhoneList`. Nothing
+        is sent before that.
 
         Args:
             extra: parameters this SDK does not know, sent with each page.
@@ -1137,7 +1137,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Read one ExoPhone. Rests on `GET IncomingPhoneNumbers/{sid}`.
+        """Read one ExoPhone. Uses `GET IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: its SID, as `list` gives it.
@@ -1167,7 +1167,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
     ) -> ExoPhone:
         """Connect the incoming calls of an ExoPhone to a flow.
 
-        Rests on `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
+        Uses `PUT IncomingPhoneNumbers/{sid}`, which is retried: setting a flow is idempotent.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
@@ -1199,7 +1199,7 @@ class ExoPhones(Resource["AsyncExoPhones"]):
         extra: Mapping[str, str] | None = None,
         **options: Unpack[RequestOptions],
     ) -> ExoPhone:
-        """Rename an ExoPhone. Rests on `PUT IncomingPhoneNumbers/{sid}`.
+        """Rename an ExoPhone. Uses `PUT IncomingPhoneNumbers/{sid}`.
 
         Args:
             sid: the ExoPhone's SID, as `list` gives it.
@@ -1255,10 +1255,10 @@ class CallRecords(ClosableList["AsyncCallRecords"]):
 
     @property
     def resume_token(self) -> str | None:
-        """A token to continue after the last call that was given, for `calls.list(resume=...)`.
+        """A token to continue after the last call that was yielded, for `calls.list(resume=...)`.
 
         A short opaque string that another process may use, too, with the same account, filters and
-        order. It contains the time range, so it never gives calls that are newer than this list:
+        order. It contains the time range, so it never yields calls that are newer than this list:
         use `calls.changes` for those. None before anything was read.
         """
         return self._call_in_loop(lambda held: held.resume_token)
@@ -1272,7 +1272,7 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
     """New and changed calls: `exotel.calls.changes(...)`. Nothing is sent until it is read.
 
     ``for call in changes`` reads all that there are, in the order of creation, and ends; `pages`
-    does so page by page. Read again, it gives what is new or has changed since. With `token`
+    does so page by page. Read again, it yields what is new or has changed since. With `token`
     another process can continue.
     """
 
@@ -1291,10 +1291,10 @@ class CallChanges(LoopObject["AsyncCallChanges"]):
 
     @property
     def token(self) -> str | None:
-        """A token of what was given until now, for `calls.changes(since=...)`.
+        """A token of what was yielded until now, for `calls.changes(since=...)`.
 
-        It is valid at any time, also in the middle of reading: the call that was given last counts
-        as handled.
+        It is valid at any time, also in the middle of reading: the call that was yielded last
+        counts as handled.
 
         An opaque string that another process may use, too, with the same account, filters and
         `details`. Its length is about 11 characters for each call created in the last four and a

@@ -72,7 +72,7 @@ class StatusCallback(Value):
             not dialled, or not yet.
         query: the parameters in the URL it was posted to, as in the `status_callback` of the dial;
             "" for a name without a value. It does not affect the `key`.
-        raw: the whole original. A form is nested according to the brackets in its names.
+        raw: the complete original data. A form is nested according to the brackets in its names.
     """
 
     sid: str
@@ -240,7 +240,7 @@ class DialEvent(Value):
         direction: who began the call.
         created_at: when the call was created; aware, like `current_time`.
         current_time: when the event was sent, by Exotel's clock.
-        raw: the whole query, nested according to the brackets in its names.
+        raw: the complete original data: the query, nested according to the brackets in its names.
     """
 
     sid: str

@@ -54,7 +54,7 @@ class Heartbeat(Value):
 
     Exotel's documentation names its `status_type` and says that it has times in RFC 3339 format and
     the SIDs of the ExoPhones concerned, but not the names of these fields. So they are recognised
-    by their form; `raw` has everything.
+    by their form; `raw` is the complete original data.
 
     Attributes:
         status: the reported health of the ExoPhones. Of several, the one that is nested least; of
@@ -65,8 +65,8 @@ class Heartbeat(Value):
         exophone_sids: values that look like a SID, 16 to 64 letters and digits, in a list or under
             a name that contains "phone" or "number", but not under one that contains "account". A
             text may hold several, separated by commas. Each once, in order.
-        raw: the whole original. A form is nested according to the brackets in its names; a list has
-            the name "".
+        raw: the complete original data. A form is nested according to the brackets in its names; a
+            list has the name "".
     """
 
     status: HeartbeatStatus = field(repr=_show)

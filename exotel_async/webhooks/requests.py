@@ -38,8 +38,8 @@ class AppletRequest(Value):
         from_: the party that is connected to the flow: the caller, or, in a call made by the API,
             the party that was rung. Formats of numbers vary: use `same_number` to compare.
         to: the ExoPhone.
-        raw: the whole query, nested according to the brackets in its names. If a name occurs twice
-            the last value wins.
+        raw: the complete original data: the query, nested according to the brackets in its names.
+            If a name occurs twice the last value wins.
     """
 
     sid: str
@@ -241,8 +241,8 @@ class VoicebotRequest(Value):
         current_time: when the request was sent, by Exotel's clock; aware.
         digits: the keys the caller pressed before, without the quotes Exotel puts around them.
         custom_field: what was passed as `custom_field`.
-        raw: the whole query, nested according to the brackets in its names. If a name occurs twice
-            the last value wins.
+        raw: the complete original data: the query, nested according to the brackets in its names.
+            If a name occurs twice the last value wins.
     """
 
     sid: str | None = None

@@ -49,8 +49,8 @@ _REGIONS: Final = (
 _KNOWN_REASONS: Final[Mapping[int, str]] = {
     402: "known reasons: a limit of the account's plan or usage, or its balance",
     403: (
-        "known reasons: the account is not KYC-compliant; the number is on the NDNC (do-not-call)"
-        " register; a trial account calls a number it has not verified; perhaps this address is not"
+        "known reasons: the account is not KYC-compliant; the number is on the DND register"
+        " (NDNC); a trial account calls a number it has not verified; perhaps this address is not"
         " on the API's list of allowed IPs"
     ),
     409: "known reason: another request is changing the same resource",
@@ -120,22 +120,22 @@ class Reader(Generic[_T]):
     _key: str | None = None
     _fields: tuple[str, ...] = ()
 
-    def __call__(self, answer: Response, *, time_zone: tzinfo = IST) -> _T:
+    def __call__(self, response: Response, *, time_zone: tzinfo = IST) -> _T:
         """Parse the model.
 
         Args:
-            answer: the response.
+            response: the response to parse.
             time_zone: the time zone in which Exotel writes times, and that of the model's times.
 
         Raises:
             APIError: Exotel refused.
             DecodeError: the response contains no such model, or an incomplete one.
         """
-        if not _is_success(answer):
-            raise read_error(answer)
+        if not _is_success(response):
+            raise read_error(response)
         key = self._key
         try:
-            document = self._of_xml(answer) or _document(answer)
+            document = self._of_xml(response) or _document(response)
             if key is None or key in document:
                 data = document if key is None else document[key]
                 return converter(time_zone).structure(data, self._model)
@@ -144,13 +144,15 @@ class Reader(Generic[_T]):
         except (ValueError, RecursionError) as error:
             problem = str(error)
         # Not raised in the `except` above: its context would be an error that holds the whole body.
-        raise _unreadable(answer, self._model.__name__, _not_json_reason(answer.body) or problem)
+        raise _unreadable(
+            response, self._model.__name__, _not_json_reason(response.body) or problem
+        )
 
-    def _of_xml(self, answer: Response) -> dict[str, Any] | None:
+    def _of_xml(self, response: Response) -> dict[str, Any] | None:
         """Return the fields of an XML response as a document; None if there are none."""
         if not self._fields or self._key is None:
             return None
-        inside = _tag(self._key, answer.excerpt(_MARKUP))
+        inside = _tag(self._key, response.excerpt(_MARKUP))
         return None if inside is None else {self._key: {f: _tag(f, inside) for f in self._fields}}
 
 
@@ -170,82 +172,82 @@ read_exophone_page: Final = Reader(ExoPhonePage)
 """A page of ExoPhones."""
 
 
-def read_raw(answer: Response) -> RawResponse:
+def read_raw(response: Response) -> RawResponse:
     """Return a response as it is.
 
     Raises:
         APIError: Exotel refused.
     """
-    if not _is_success(answer):
-        raise read_error(answer)
-    return RawResponse(status=answer.status, headers=_concealed(answer), content=answer.body)
+    if not _is_success(response):
+        raise read_error(response)
+    return RawResponse(status=response.status, headers=_concealed(response), content=response.body)
 
 
-def read_done(answer: Response) -> None:
+def read_done(response: Response) -> None:
     """Check that a request succeeded whose response body is not documented.
 
     Raises:
         APIError: Exotel refused.
         DecodeError: the body is an error, or an HTML page, such as a proxy's login page.
     """
-    if not _is_success(answer):
-        raise read_error(answer)
-    problem = "an error" if b"RestException" in answer.body else _not_json_reason(answer.body)
+    if not _is_success(response):
+        raise read_error(response)
+    problem = "an error" if b"RestException" in response.body else _not_json_reason(response.body)
     if problem in {"an error", _HTML}:
-        raise _unreadable(answer, "confirmation", problem)
+        raise _unreadable(response, "confirmation", problem)
 
 
-def read_error(answer: Response) -> APIError:
+def read_error(response: Response) -> APIError:
     """Return (not raise) the error for an unsuccessful response, whatever its body is.
 
     The message is Exotel's own if there is one: `RestException`, as JSON or XML, or the title of a
     gateway's HTML page. The hint names the known causes of such a response.
     """
-    said, code = _rest_exception(answer) or _markup(answer) or (None, None)
+    said, code = _rest_exception(response) or _markup(response) or (None, None)
     message = (
-        _one_line(answer.conceal(said or ""))
-        or f"{_phrase(answer.status)} ({_not_json_reason(answer.body) or 'no message'})"
+        _one_line(response.conceal(said or ""))
+        or f"{_phrase(response.status)} ({_not_json_reason(response.body) or 'no message'})"
     )
-    return api_error(answer.status)(
+    return api_error(response.status)(
         message,
-        status=answer.status,
-        hint=_hint(answer, message),
-        code=_code(answer, code),
-        headers=_concealed(answer),
-        attempts=answer.attempts,
+        status=response.status,
+        hint=_hint(response, message),
+        code=_code(response, code),
+        headers=_concealed(response),
+        attempts=response.attempts,
     )
 
 
-def _unreadable(answer: Response, wanted: str, problem: str | None) -> DecodeError:
+def _unreadable(response: Response, wanted: str, problem: str | None) -> DecodeError:
     return DecodeError(
         f"no {wanted} in the answer: {problem}",
-        status=answer.status,
-        content_type=answer.content_type,
-        excerpt=answer.excerpt(),
+        status=response.status,
+        content_type=response.content_type,
+        excerpt=response.excerpt(),
     )
 
 
-def _concealed(answer: Response) -> dict[str, str]:
-    return {name: answer.conceal(value) for name, value in answer.headers.items()}
+def _concealed(response: Response) -> dict[str, str]:
+    return {name: response.conceal(value) for name, value in response.headers.items()}
 
 
-def _hint(answer: Response, message: str) -> str | None:
+def _hint(response: Response, message: str) -> str | None:
     """Return the known causes of such a response, or the target of a redirect."""
-    status = answer.status
+    status = response.status
     if 300 <= status < 400:
-        leads_to = _location(answer)
+        leads_to = _location(response)
         return leads_to and f"it leads to {leads_to}, which is not followed"
     if status in {401, 404}:
-        return None if answer.accepted else _REGIONS
+        return None if response.accepted else _REGIONS
     if status == 403 and re.search(_SAYS_WHY, message):
         return None
     return _KNOWN_REASONS.get(status)
 
 
-def _location(answer: Response) -> str | None:
+def _location(response: Response) -> str | None:
     """Return the target of a redirect without user and query, which may be secret."""
     try:
-        parts = urlsplit(answer.conceal(answer.headers.get("location", "")))
+        parts = urlsplit(response.conceal(response.headers.get("location", "")))
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return None
@@ -253,17 +255,17 @@ def _location(answer: Response) -> str | None:
     return _one_line(f"{scheme}//{host}{parts.path}" if host else parts.path) or None
 
 
-def sid_of(answer: Response) -> str | None:
+def sid_of(response: Response) -> str | None:
     """Return the SID of an accepted dial, even if the response is XML or otherwise damaged.
 
     None if there is no SID, or nothing that looks like one, or the dial was not accepted.
     """
-    return _field("Sid", _SID, answer) if _is_success(answer) else None
+    return _field("Sid", _SID, response) if _is_success(response) else None
 
 
-def parties_of(answer: Response) -> tuple[str | None, str | None]:
+def parties_of(response: Response) -> tuple[str | None, str | None]:
     """Return `From` and `To` of the response to a dial, even if it is damaged."""
-    return _field("From", _PARTY, answer), _field("To", _PARTY, answer)
+    return _field("From", _PARTY, response), _field("To", _PARTY, response)
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -290,22 +292,22 @@ def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
-def _field(name: str, value: str, answer: Response) -> str | None:
+def _field(name: str, value: str, response: Response) -> str | None:
     """Return the value of the first field with a name, in JSON or XML."""
     pattern = rf'(?:"{name}"\s*:\s*"|<{name}>\s*)({value})(?:"|\s*</{name}>)'
-    found = re.search(pattern.encode(), answer.body)
+    found = re.search(pattern.encode(), response.body)
     return found[1].decode(errors="replace") if found else None
 
 
-def _document(answer: Response) -> dict[str, Any]:
-    document = decode_json(answer.body)
+def _document(response: Response) -> dict[str, Any]:
+    document = decode_json(response.body)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - wrong data, not a wrong program
     return document
 
 
-def _is_success(answer: Response) -> bool:
-    return 200 <= answer.status < 300
+def _is_success(response: Response) -> bool:
+    return 200 <= response.status < 300
 
 
 def _not_json_reason(body: bytes) -> str | None:
@@ -323,9 +325,9 @@ def _not_json_reason(body: bytes) -> str | None:
 _ErrorText = tuple[str | None, object]
 
 
-def _rest_exception(answer: Response) -> _ErrorText | None:
+def _rest_exception(response: Response) -> _ErrorText | None:
     try:
-        exception = _document(answer).get("RestException")
+        exception = _document(response).get("RestException")
     except (ValueError, RecursionError):
         return None
     if not isinstance(exception, dict):
@@ -333,9 +335,9 @@ def _rest_exception(answer: Response) -> _ErrorText | None:
     return text(exception.get("Message")), exception.get("Code")
 
 
-def _markup(answer: Response) -> _ErrorText | None:
+def _markup(response: Response) -> _ErrorText | None:
     """Return the error in XML or HTML, found by its tags: parsing untrusted XML is risky."""
-    head = answer.excerpt(_MARKUP)
+    head = response.excerpt(_MARKUP)
     said = _tag("Message", head) if "<RestException>" in head else _tag("title", head)
     return (said, _tag("Code", head)) if said else None
 
@@ -351,13 +353,13 @@ def _one_line(said: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in line)
 
 
-def _code(answer: Response, code: object) -> int | str | None:
+def _code(response: Response, code: object) -> int | str | None:
     written = text(code)
     number = count(written)
     return (
         number
         if written is None or number is not None
-        else redact(_one_line(answer.conceal(written)))[:64] or None
+        else redact(_one_line(response.conceal(written)))[:64] or None
     )
 
 

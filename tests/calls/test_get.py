@@ -586,7 +586,7 @@ async def test_one_that_waits_twice_is_refused_for_the_whole_of_its_patience(
     assert len(errors) >= 17
     for error in errors:
         assert isinstance(error, RateLimitTimeout)
-        assert str(error).startswith(f"no rate-limit slot within {argument}=5 s (estimated")
+        assert str(error).startswith(f"no rate-limit permit within {argument}=5 s (estimated")
         assert (error.max_wait, error.method) == (5, "GET")
 
 

@@ -666,7 +666,7 @@ async def test_the_token_of_a_list_until_now_is_no_cursor_for_what_is_new(
             for limit in (None, 1):
                 again = exotel.calls.list(resume=last, limit=limit)
                 assert await sids_of(again) == []
-                assert "calls.changes gives what is new" in caplog.text
+                assert "calls.changes yields what is new" in caplog.text
                 caplog.clear()
             # A reader of one call at a time sees the end by a list without any.
             assert await sids_of(exotel.calls.list(resume=again.resume_token, limit=1)) == []

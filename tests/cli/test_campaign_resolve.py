@@ -89,7 +89,7 @@ async def test_a_person_is_led_through_them(place: Path, emulator: Emulator) -> 
             *("+********0000", "C-0", "Asha [2J0", "2026-11-06 11:00:00 IST", EXOPHONE),
             *("nothing distinguishes the calls", "411001"),
             *(f"SID {answered}", f"SID {busy}"),
-            *(": completed", "length 0:35", ": busy"),
+            *(": completed", "duration 0:35", ": busy"),
             "that was the contact's call: its outcome counts",
             "no call was placed: it will be dialled again",
             *("leave it unresolved", "stop here"),

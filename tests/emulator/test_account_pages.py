@@ -97,7 +97,7 @@ async def test_numbers_to_buy(emulator: Emulator, client: httpx.AsyncClient) -> 
 async def test_a_whitelisted_number_may_be_called(
     emulator: Emulator, client: httpx.AsyncClient, page: str
 ) -> None:
-    """That is what the list is for: those who are on the do-not-call registry."""
+    """That is what the list is for: those who are on the DND register."""
     emulator.ndnc = {CUSTOMER}
     assert (await client.post("Calls/connect", data=TWO_NUMBERS)).status_code == 403
     before = xml(await client.get(f"CustomerWhitelist/{CUSTOMER}"))

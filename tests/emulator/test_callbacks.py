@@ -334,7 +334,7 @@ async def test_callbacks_come_when_the_clock_says(handler: Handler) -> None:
 async def order_faults(
     emulator: Emulator, client: httpx.AsyncClient, handler: Handler, *faults: Fault, after: int = 0
 ) -> Sequence[str]:
-    """Dial with those faults on order; which callbacks came, by first letter and second leg."""
+    """Dial with those faults pending; which callbacks came, by first letter and second leg."""
     for fault in faults:
         emulator.faults.add(fault, path="/callback", after=after)
     await dial(client, StatusCallback=handler.url, **BOTH, **AS_JSON)

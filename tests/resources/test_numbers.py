@@ -1,4 +1,4 @@
-"""The whitelist of numbers on the do-not-call register, which people hear of by SMS."""
+"""The whitelist of numbers on the DND register, which people hear of by SMS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file `exotel-async emulator --config` reads: every setting, and faults on order."""
+"""The file `exotel-async emulator --config` reads: every setting, and pending faults."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def config_schema() -> Schema:
         _FAULTS: {
             "type": "array",
             "items": schemas.fault(),
-            "description": "The faults on order.",
+            "description": "The pending faults.",
         },
     }
     # The command that reads it has another default than the class.

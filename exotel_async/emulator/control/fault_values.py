@@ -111,7 +111,7 @@ def read_fault(value: object, place: str = "") -> tuple[Fault, Mapping[str, Any]
 
 
 def write_order(order: OrderedFault) -> Mapping[str, Any]:
-    """Return a fault on order. `times` is how many are still to meet it, `after` how many pass
+    """Return a pending fault. `times` is how many are still to meet it, `after` how many pass
     before that."""
     when = {key: getattr(order, key) for key in selectors()}
     return {"id": order.id, **_write_fault(order.fault), **write(when)}

@@ -117,7 +117,7 @@ class Schemas:
         return {"$ref": f"{self._root}{name}"}
 
     def fault(self) -> Schema:
-        """Return the schema of the input for a fault on order."""
+        """Return the schema of the input for a pending fault."""
         if "Fault" not in self.definitions:
             kinds = [self._fault(name, own) for name, own in makers().items()]
             about = "A fault, and which requests are to meet it."

@@ -113,12 +113,12 @@ def _remove_fault(emulator: Operations, asked: Input) -> Result:
     try:
         emulator.faults.remove(int(number))
     except (KeyError, ValueError):
-        raise Refused(404, f"no fault {number!r} is on order", field="id") from None
+        raise Refused(404, f"no fault {number!r} is pending", field="id") from None
     return Result()
 
 
 def _ordered_fault_schema(schemas: Schemas) -> Schema:
-    """Describe a fault on order, whose arguments depend on the fault."""
+    """Describe a pending fault, whose arguments depend on the fault."""
     properties = {
         "id": {"type": "integer"},
         "fault": {
@@ -133,7 +133,7 @@ def _ordered_fault_schema(schemas: Schemas) -> Schema:
         },
         "after": {"type": "integer", "description": "How many still pass before."},
     }
-    schema = schemas.object(properties, list(properties), "A fault on order, with its arguments.")
+    schema = schemas.object(properties, list(properties), "A pending fault, with its arguments.")
     del schema["additionalProperties"]
     return schemas.define("OrderedFault", schema)
 
@@ -239,7 +239,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="GET",
         path="/faults",
         name="get_faults",
-        about="The faults on order, oldest first.",
+        about="The pending faults, oldest first.",
         act=_faults,
         returns=lambda schemas: {"type": "array", "items": _ordered_fault_schema(schemas)},
     ),
@@ -247,7 +247,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="POST",
         path="/faults",
         name="add_fault",
-        about="Order a fault for the next requests, or status callbacks, that match.",
+        about="Add a fault for the next requests, or status callbacks, that match.",
         act=_add_fault,
         takes=Body(
             read=read_fault,
@@ -261,7 +261,7 @@ ENDPOINTS: Collection[Endpoint] = [
         method="DELETE",
         path="/faults",
         name="clear_faults",
-        about="Forget all faults on order.",
+        about="Remove all pending faults.",
         act=_clear_faults,
         status=204,
     ),
@@ -269,9 +269,9 @@ ENDPOINTS: Collection[Endpoint] = [
         method="DELETE",
         path="/faults/{id}",
         name="remove_fault",
-        about="Forget one fault on order.",
+        about="Remove one pending fault.",
         act=_remove_fault,
         status=204,
-        refusals={404: "It is not on order any more."},
+        refusals={404: "It is no longer pending."},
     ),
 ]

@@ -103,7 +103,7 @@ def endpoints(start_outage: StartOutage) -> Collection[Endpoint]:
             method="POST",
             path="/reset",
             name="reset",
-            about="Forget requests, downloads, calls, callbacks, SMS, e-mails, faults, the "
+            about="Remove requests, downloads, calls, callbacks, SMS, e-mails, faults, the "
             "whitelist and the rate windows' counts. Settings and ExoPhones stay.",
             act=_reset,
             returns=of_type(Statistics),

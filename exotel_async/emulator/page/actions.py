@@ -89,7 +89,7 @@ class Actions:
         return "/"
 
     async def add_fault(self, _: str, form: Form) -> str:
-        """Order a fault."""
+        """Add a fault."""
         fault = COMMON.get(form.get("fault", ""))
         if fault is None:
             raise ValueError("Fault: choose one from the list")
@@ -102,7 +102,7 @@ class Actions:
         return "/page/faults"
 
     async def clear_faults(self, _: str, __: Form) -> str:
-        """Remove all faults on order."""
+        """Remove all pending faults."""
         self.emulator.faults.clear()
         return "/page/faults"
 

@@ -57,7 +57,7 @@ class CallView:
     dialled: str
     """The date and time by the emulator's clock, in IST."""
     seconds: int
-    """Since the dial; for an ended call, its whole length."""
+    """Since the dial; for an ended call, its whole duration."""
     flow: str
     """The id of the flow it began in; empty without one."""
     now: str

@@ -141,16 +141,16 @@ class Pages:
     async def faults(
         self, request: Request, problem: str = "", given: Mapping[str, str] | None = None
     ) -> Response:
-        """Show the faults on order, and a form to order one."""
-        ordered = traffic.faults(self._emulator)
-        count = len(ordered)
+        """Show the pending faults, and a form to add one."""
+        pending = traffic.faults(self._emulator)
+        count = len(pending)
         return self._page(
             request,
             "faults.html",
-            title=f"{count} fault{'' if count == 1 else 's'} on order",
+            title=f"{count} pending fault{'' if count == 1 else 's'}",
             problem=problem,
             given=given,
-            ordered=ordered,
+            pending=pending,
             common=traffic.COMMON,
         )
 

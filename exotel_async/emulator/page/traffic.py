@@ -146,7 +146,7 @@ def messages(emulator: Operations, sid: str | None = None) -> Sequence[Message]:
 
 @attrs.frozen(kw_only=True)
 class FaultView:
-    """A fault on order."""
+    """A pending fault."""
 
     id: int
     text: str
@@ -155,7 +155,7 @@ class FaultView:
 
 
 def faults(emulator: Operations) -> Sequence[FaultView]:
-    """Return the faults still on order, oldest first."""
+    """Return the pending faults, oldest first."""
     return [
         FaultView(id=order.id, text=fault_text(order.fault), waits_for=_waits_for(order))
         for order in emulator.faults.orders
@@ -175,7 +175,7 @@ def _waits_for(order: OrderedFault) -> str:
 
 @attrs.frozen
 class CommonFault:
-    """A fault that can be ordered by its name."""
+    """A fault that can be added by its name."""
 
     text: str
     make: Callable[[], Fault]
@@ -201,7 +201,7 @@ COMMON: Mapping[str, CommonFault] = MappingProxyType(
         ),
     }
 )
-"""The faults ordered most often, by their names in the form."""
+"""The faults added most often, by their names in the form."""
 
 _ENDINGS = {
     Ending.SENT: "",

@@ -123,20 +123,20 @@ async def test_finishing_calls_and_a_reset_that_is_confirmed(
 
 async def test_faults_by_form(emulator: Emulator, visitor: Visitor) -> None:
     await visitor.open("/_emulator/page/faults")
-    page = await visitor.click("Order", fault="answer-503", path="Balance", times="2")
+    page = await visitor.click("Add", fault="answer-503", path="Balance", times="2")
     assert "nothing is done, answers 503 2 times, where the path has Balance" in page.text
     async with client_of(emulator) as client:
         assert [(await client.get("Balance.json")).status_code for _ in range(3)] == [503, 503, 200]
-    await visitor.click("Order", times="")
+    await visitor.click("Add", times="")
     assert emulator.faults.pending == [Fault.act_then_drop()]
     page = await visitor.open("/_emulator/page/faults")
     assert "closes without an answer always, for any path" in page.text
     for bad in ({"times": "0"}, {"times": "two"}, {"fault": "none"}):
-        page = await visitor.click("Order", **bad)
+        page = await visitor.click("Add", **bad)
         assert page.answer.status_code == 400, bad
-    page = await visitor.click("Clear all")
+    page = await visitor.click("Remove all")
     assert emulator.faults.pending == []
-    assert "No fault is on order" in page.text
+    assert "No fault is pending" in page.text
 
 
 async def test_callbacks_messages_and_requests(
