@@ -282,7 +282,7 @@ class CallResults(ResultStream[CallResult]):
         """
         wanted, options = self._wanted, self._options
         if stage == self._planner.last:
-            (sid,) = sids
+            sid = sids[0]  # the others are copies of it
             end: Call | ExotelError
             try:
                 end = await self._fetcher.single(sid, wanted, options)
@@ -290,7 +290,7 @@ class CallResults(ResultStream[CallResult]):
                 raise
             except ExotelError as error:
                 end = error
-            return [result_of(sid, end)], []
+            return [result_of(sid, end) for _ in sids], []
         time_range = self._ranges[stage]
         if time_range is not None:
             time_range = self._pages.askable(time_range)

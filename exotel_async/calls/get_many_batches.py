@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,13 +11,16 @@ class BatchPlanner:
     """Moves SIDs through stages: list queries first, and finally a request for each single SID.
 
     SIDs that a query leaves out go on to the next stage. A query waits for a full batch, unless no
-    more SIDs can come, or none are coming at the moment.
+    more SIDs can come, or none are coming at the moment. A single request is for all copies of its
+    SID that wait.
     """
 
     def __init__(self, queries: int, batch_size: int) -> None:
         """Plan `queries` stages of list queries, and a last stage of single requests."""
         self._batch_size: Final = batch_size
-        self._lines: list[deque[str]] = [deque() for _ in range(queries + 1)]
+        self._lines: list[deque[str]] = [deque() for _ in range(queries)]
+        self._singles: OrderedDict[str, int] = OrderedDict()
+        """The SIDs of the last stage, with how many copies of each are waiting."""
         self._busy = [0] * (queries + 1)
         self.last: Final = queries
         """The stage of single requests."""
@@ -25,11 +28,11 @@ class BatchPlanner:
     @property
     def is_empty(self) -> bool:
         """Whether no SID is waiting or being read."""
-        return not any(self._lines) and not any(self._busy)
+        return not any(self._lines) and not self._singles and not any(self._busy)
 
     def enter(self, sids: Iterable[str], *, singly: bool = False) -> None:
         """Add SIDs at the first stage; `singly`: at the last one."""
-        self._lines[self.last if singly else 0].extend(sids)
+        self._add(self.last if singly else 0, sids)
 
     def take(self, *, ended: bool, dry: bool) -> tuple[int, list[str]] | None:
         """Take the SIDs to be read next.
@@ -49,27 +52,38 @@ class BatchPlanner:
             stage = self._furthest()
         if stage is None:
             return None
-        line = self._lines[stage]
-        most = 1 if stage == self.last else self._batch_size
         self._busy[stage] += 1
-        return stage, [line.popleft() for _ in range(min(most, len(line)))]
+        if stage == self.last:
+            sid, copies = self._singles.popitem(last=False)
+            return stage, [sid] * copies
+        line = self._lines[stage]
+        return stage, [line.popleft() for _ in range(min(self._batch_size, len(line)))]
 
     def done(self, stage: int, left_out: Iterable[str]) -> None:
         """Record that a stage has read its SIDs; those it left out enter the next stage."""
         self._busy[stage] -= 1
         if stage != self.last:
-            self._lines[stage + 1].extend(left_out)
+            self._add(stage + 1, left_out)
+
+    def _add(self, stage: int, sids: Iterable[str]) -> None:
+        if stage != self.last:
+            self._lines[stage].extend(sids)
+            return
+        for sid in sids:
+            self._singles[sid] = self._singles.get(sid, 0) + 1
 
     def _full(self) -> int | None:
         """Return the last stage with a full batch: working from the end keeps little in memory."""
-        for stage in range(self.last, -1, -1):
-            if len(self._lines[stage]) >= (1 if stage == self.last else self._batch_size):
+        if self._singles:
+            return self.last
+        for stage in range(self.last - 1, -1, -1):
+            if len(self._lines[stage]) >= self._batch_size:
                 return stage
         return None
 
     def _first(self) -> int | None:
         """Return the first stage with SIDs, if no earlier stage can still add to it."""
-        for stage, line in enumerate(self._lines):
+        for stage, line in enumerate((*self._lines, self._singles)):
             if line:
                 return stage
             if self._busy[stage]:
@@ -77,4 +91,5 @@ class BatchPlanner:
         return None
 
     def _furthest(self) -> int | None:
+        """Return the last stage with SIDs. Single requests need no full batch: see `_full`."""
         return max((stage for stage, line in enumerate(self._lines) if line), default=None)

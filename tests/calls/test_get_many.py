@@ -104,6 +104,18 @@ async def test_ten_thousand_finished_calls(emulator: Emulator, exotel: AsyncExot
     assert emulator.refused == 0
 
 
+async def test_copies_of_what_is_asked_for_singly_share_a_request(
+    emulator: Emulator, exotel: AsyncExotel
+) -> None:
+    (going_on,), (nosuch, other) = live(emulator, 1), unknown(2)
+    for sids in ([going_on] * 150, [nosuch] * 150, [going_on, nosuch, other] * 50):
+        before = singles(emulator)
+        found = await read_all(exotel, sids)
+        assert Counter(result.sid for result in found) == Counter(sids)
+        assert all((result.error is None) == (result.sid == going_on) for result in found)
+        assert singles(emulator) - before <= 2 * len({*sids}), "150 come in two batches"
+
+
 async def test_what_the_list_leaves_out_is_asked_for_singly(
     emulator: Emulator, exotel: AsyncExotel
 ) -> None:
