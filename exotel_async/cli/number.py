@@ -33,7 +33,7 @@ def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit
         with waiting():
             found = asyncio.run(look_up())
     except NotFound as error:
-        # It is documented for Indian numbers only (VOICE_V1 4).
+        # Lookups are documented for Indian numbers only.
         problem = f"it may not be an Indian phone number; or {service.explain(error)}"
         report_problem(problem, kind=kind_of(error), as_json=as_json)
         return exit_of(error)
