@@ -107,8 +107,8 @@ class _Ended:
     """Whether the call was printed when it was placed."""
     waited: Call | ExotelError | None = None
     """The call after its end, or why that could not be read; None: not awaited."""
-    is_lost: bool = False
-    """Whether the call could not be printed."""
+    print_failed: bool = False
+    """Whether standard output could not be written."""
 
     def note(self, how: Call | ExotelError) -> None:
         """Record the outcome of the dial."""
@@ -116,11 +116,11 @@ class _Ended:
 
     def print(self, show: Callable[[], None]) -> None:
         """Print to standard output; whether that fails does not change the exit code."""
-        was_lost, self.is_lost = self.is_lost, True
+        failed_before, self.print_failed = self.print_failed, True
         with ignoring_lost_output(sys.stdout):
             show()
             sys.stdout.flush()
-            self.is_lost = was_lost
+            self.print_failed = failed_before
 
 
 def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: bool) -> Exit:
@@ -167,10 +167,13 @@ def call(arguments: CallArguments, service: Service, *, wait: bool, as_json: boo
     with ignoring_lost_output(sys.stderr):
         if problem is not None:
             complain(problem)
-        if isinstance(ended.how, Call) and ended.is_lost:
-            note(f"The call was placed, but cannot be printed. Its SID is {ended.how.sid}.")
-        if isinstance(ended.how, Call) and code is Exit.INTERRUPTED:
-            note("Interrupted, but the call was placed.")
+        match ended.how:
+            case Call(sid=sid) if ended.print_failed:
+                note(
+                    f"The call was placed, but standard output cannot be written. Its SID is {sid}."
+                )
+            case Call() if code is Exit.INTERRUPTED:
+                note("Interrupted, but the call was placed.")
     return code
 
 

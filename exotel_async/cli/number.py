@@ -34,7 +34,7 @@ def number(number: str, service: Service, *, whole: bool, as_json: bool) -> Exit
             found = asyncio.run(look_up())
     except NotFound as error:
         # Lookups are documented for Indian numbers only.
-        problem = f"it may not be an Indian phone number; or {service.explain(error)}"
+        problem = f"the number may not be an Indian one, or {service.explain(error)}"
         report_problem(problem, kind=kind_of(error), as_json=as_json)
         return exit_of(error)
     except ExotelError as error:

@@ -41,7 +41,7 @@ _PASSING: Final = re.compile(
 )
 _SHOWN: Final = 160
 _AT_ONCE: Final = 32  # each script that waits for its answer has a connection of its own
-_FEWEST: Final = 2  # one receives what the server publishes
+_MIN_CONNECTIONS: Final = 2  # one receives what the server publishes
 _LOOKS: Final = 4  # checks within a timeout, at each of which the event loop must turn in time
 
 
@@ -119,10 +119,11 @@ class Connection:
         password = settings.get("password")
         self._secret = str(password) if password else None
         self._connected = False
-        most = getattr(self._client.connection_pool, "max_connections", _FEWEST + _AT_ONCE)
-        if isinstance(url_or_client, str) and most < _FEWEST:
+        most = getattr(self._client.connection_pool, "max_connections", _AT_ONCE + 1)
+        if isinstance(url_or_client, str) and most < _MIN_CONNECTIONS:
             raise ConfigurationError(
-                f"the URL of the {user} is not valid: max_connections= must be {_FEWEST} or more"
+                f"the URL of the {user} is not valid: "
+                f"max_connections= must be {_MIN_CONNECTIONS} or more"
             )
         # With none left, redis-py raises the same error as for a server that is gone.
         self._places = asyncio.Semaphore(max(1, min(_AT_ONCE, most - 1)))

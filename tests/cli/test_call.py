@@ -81,7 +81,7 @@ async def test_a_reader_that_has_gone_changes_no_exit_code(
     assert ended.code == (code if emulator.calls else 1), ended
     if fault is None and redirect == "> /dev/full":
         (call,) = emulator.calls.values()
-        assert f"The call was placed, but cannot be printed. Its SID is {call.sid}." in ended.err
+        assert f"standard output cannot be written. Its SID is {call.sid}." in ended.err
 
 
 async def test_call_dials_a_flow(emulator: Emulator) -> None:
@@ -367,7 +367,7 @@ async def test_number_that_is_none(emulator: Emulator) -> None:
 
 async def test_number_that_exotel_does_not_know(emulator: Emulator) -> None:
     ended = await ran("number", "+1 202 555 0101", env=pointing_at(emulator))
-    assert_failed(ended, "it may not be an Indian phone number; or ", "(HTTP 404)")
+    assert_failed(ended, "the number may not be an Indian one, or ", "(HTTP 404)")
     assert "5550101" not in ended.err
 
 
